@@ -1,0 +1,338 @@
+"""``survey evaluate``: detections of a result against known objects, in figures, a table and curves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import geopandas as gpd
+    from matplotlib.figure import Figure
+
+    from survey.memory.comparison import Evaluating
+
+
+def command(
+    result: Annotated[Path, typer.Argument(help="The result: survey.gpkg of a run.", show_default=False)],
+    truth: Annotated[
+        Path, typer.Argument(help="Known objects: layer 'labels', and 'reviewed' where known.", show_default=False)
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    plot: Annotated[Path | None, typer.Option(help="Write the curves to this file (PNG, SVG or PDF).")] = None,
+    imagery: Annotated[
+        list[Path] | None,
+        typer.Option(help="Imagery for the baseline of brightness blobs; default: what run.json beside RESULT names."),
+    ] = None,
+    class_code: Annotated[
+        list[str] | None, typer.Option("--class", help="Only this class counts; may be given again.")
+    ] = None,
+    resolved_only: Annotated[
+        bool, typer.Option("--resolved-only", help="Leave out objects the imagery over them is too coarse for.")
+    ] = False,
+    site_field: Annotated[
+        str, typer.Option(help="Column that names the site, in 'reviewed' or 'labels'.", show_default=True)
+    ] = "site",
+) -> None:
+    """Compare detections with known objects.
+
+    Example: survey evaluate out/sample/survey.gpkg data/sample/truth.gpkg --plot curves.png
+    """
+    from survey.memory.comparison import Evaluating
+
+    settings = Evaluating(
+        classes=tuple(class_code) if class_code else None, resolved_only=resolved_only, site_field=site_field
+    )
+    report = evaluate(result, truth, settings, imagery=imagery, plot=plot)
+    if as_json:
+        typer.echo(json.dumps(report, indent=2, allow_nan=False))
+    else:
+        show(report)
+        if plot is not None:
+            typer.echo(f"Curves: {plot}")
+
+
+def evaluate(
+    result: Path,
+    truth: Path,
+    settings: Evaluating | None = None,
+    *,
+    imagery: Sequence[Path] | None = None,
+    plot: Path | None = None,
+) -> dict[str, Any]:
+    """Compare the objects and candidates of a result with known objects.
+
+    Parameters
+    ----------
+    result : Path
+        GeoPackage with layers ``hazard_objects`` and, where kept, ``candidates`` and ``coverage``.
+    truth : Path
+        File with layer ``labels`` and, where known, ``reviewed``; any CRS.
+    settings : Evaluating, optional
+    imagery : sequence of Path, optional
+        For the baseline; default: what ``run.json`` beside the result names, as far as it is there.
+    plot : Path, optional
+        Where to write the curves.
+
+    Returns
+    -------
+    dict
+        See :func:`survey.memory.evaluation.evaluate`; with ``baseline`` where imagery is known.
+
+    Raises
+    ------
+    OutputError
+        A file cannot be read, or the plot not be written.
+    LayerError
+        A layer or column is missing.
+    """
+    import pandas as pd
+
+    from survey.memory.comparison import Evaluating
+    from survey.memory.evaluation import evaluate as compare_tables
+
+    settings = settings or Evaluating()
+    objects = _layer(result, "hazard_objects")
+    assert objects is not None
+    tables = [objects.assign(emitted=True)]
+    candidates = _layer(result, "candidates", optional=True)
+    if candidates is not None and len(candidates):
+        tables.append(candidates.to_crs(objects.crs).assign(emitted=False))
+    detections = pd.concat([one for one in tables if len(one)] or tables[:1], ignore_index=True)
+    labels = _layer(truth, "labels")
+    assert labels is not None
+    reviewed = _layer(truth, "reviewed", optional=True)
+    coverage = _layer(result, "coverage", optional=True)
+    report = compare_tables(detections, labels, reviewed, coverage, settings)
+    report["result"], report["truth"] = str(result), str(truth)
+    paths = _imagery_of(result) if imagery is None else list(imagery)
+    report["baseline"] = _baseline(paths, labels, reviewed, coverage, settings) if paths else None
+    if plot is not None:
+        _write_figure(draw(report), plot)
+    return report
+
+
+def _layer(path: Path, name: str, *, optional: bool = False) -> gpd.GeoDataFrame | None:
+    import geopandas as gpd
+    import pyogrio
+
+    from survey.errors import LayerError, OutputError
+
+    if not path.exists():
+        raise OutputError(f"{path} does not exist; name the GeoPackage of a run or the file of known objects.")
+    try:
+        layers = [str(layer) for layer, _ in pyogrio.list_layers(path)]
+        if name not in layers:
+            if optional:
+                return None
+            raise LayerError(f"{path} has no layer {name!r}; it holds {', '.join(layers) or 'none'}.")
+        return gpd.read_file(path, layer=name)
+    except pyogrio.errors.DataSourceError as error:
+        raise OutputError(f"{path} cannot be read as a GeoPackage: {error}. Is it whole?") from error
+
+
+def _imagery_of(result: Path) -> list[Path]:
+    """Imagery that ``run.json`` beside the result names and that is still there."""
+    beside = result.parent / "run.json"
+    if not beside.exists():
+        return []
+    named = [str(one["path"]) for one in json.loads(beside.read_text(encoding="utf-8")).get("imagery", [])]
+    paths = [path if (path := Path(one)).is_absolute() else beside.parent / path for one in named]
+    return [path for path in paths if path.exists()]
+
+
+def _baseline(
+    paths: Sequence[Path],
+    labels: gpd.GeoDataFrame,
+    reviewed: gpd.GeoDataFrame | None,
+    coverage: gpd.GeoDataFrame | None,
+    settings: Evaluating,
+) -> dict[str, Any] | None:
+    """Score brightness blobs at the sizes of the known items; without known items there is nothing to score."""
+    from pipelines.blobs import find_blobs
+    from survey.hazards import classes
+    from survey.memory.evaluation import evaluate as compare_tables
+
+    known = classes()
+    wanted = set(labels["class_code"]) if settings.classes is None else set(settings.classes) & {*labels["class_code"]}
+    items = sorted(code for code in wanted if code in known and known[code].is_item)
+    sizes = items or sorted(code for code in wanted if code in known and known[code].family == "indicator")
+    if not sizes:
+        return None
+    detections = find_blobs(paths, [known[code].length_m for code in sizes], reviewed)
+    blind = settings.model_copy(update={"min_probability": 0.0, "resamples": 1, "classes": None})
+    if settings.classes is not None:
+        labels = labels[labels["class_code"].isin(settings.classes)]
+    detections["class_code"] = sizes[0]
+    found = compare_tables(detections, labels, reviewed, coverage, blind)
+    keys = ("ap", "recall_max", "recall_at_fa_per_ha", "fa_per_ha_at_recall", "n_detections")
+    return {"name": "brightness blobs, no classifier", **{key: found[key] for key in keys}}
+
+
+def show(report: dict[str, Any]) -> None:
+    """Print the figures as tables, the floors and the baseline beside them."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(soft_wrap=False)
+    what = report["headline_of"]
+    operating = report["operating"]
+    console.print(
+        f"[bold]{what}[/bold]: {report['n_truth']} known objects on {report['hectares']:.2f} ha, "
+        f"{report['n_sites']} site{'s' if report['n_sites'] != 1 else ''}; {report['n_detections']} detections "
+        f"with p >= 0.05, {operating['n_detections']} at or above the operating threshold"
+    )
+    table = Table(title="Class-agnostic, one to one")
+    for heading in ("", "this result", "interval", "finds nothing", "blind guesses", "brightness blobs"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    baseline = report.get("baseline")
+    floors = report["floors"]
+    rows = [("average precision", "ap", None), ("recall of all", "recall_max", None)]
+    rows += [
+        (f"recall at {rate} false alarms/ha", "recall_at_fa_per_ha", rate) for rate in report["recall_at_fa_per_ha"]
+    ]
+    rows += [(f"false alarms/ha at recall {r}", "fa_per_ha_at_recall", r) for r in report["fa_per_ha_at_recall"]]
+    for label, key, inner in rows:
+        table.add_row(
+            label,
+            _cell(report, key, inner),
+            _interval(report.get(f"{key}_interval"), inner, key),
+            _cell(floors["nothing"], key, inner),
+            _cell(floors["blind"], key, inner),
+            _cell(baseline, key, inner),
+        )
+    for label, key in (("calibration error (ECE)", "ece"), ("Brier skill", "brier_skill")):
+        table.add_row(label, _cell(report, key, None), _interval(report.get(f"{key}_interval"), None, key), "", "", "")
+    for label, key in (
+        ("recall", "recall"),
+        ("precision", "precision"),
+        ("F1", "f1"),
+        ("false alarms/ha", "fa_per_ha"),
+    ):
+        table.add_row(f"{label} at the threshold", _cell(operating, key, None), "", "", "", "")
+    console.print(table)
+    for group in ("items", "indicators", "overall"):
+        if group != what and (report[group]["n_truth"] or report[group]["n_detections"]):
+            part = report[group]
+            console.print(
+                f"{group}: AP {_cell(part, 'ap', None)}, F1 at the threshold {_cell(part['operating'], 'f1', None)}, "
+                f"{part['n_truth']} known, {part['n_detections']} detections"
+            )
+    console.print(_class_table(report))
+    for key, title, unit in (("by_size_px", "By size", "px"), ("by_occlusion", "By occlusion", "covered")):
+        if report[key]:
+            console.print(_bin_table(report[key], title, unit))
+    for note in report["notes"]:
+        console.print(f"[dim]{escape(note)}[/dim]")
+
+
+def _class_table(report: dict[str, Any]) -> Any:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title="By class (the detection must name the class)")
+    for heading in ("class", "known", "detections", "AP", "blind AP", "recall", "precision", "found as any class"):
+        table.add_column(heading, justify="left" if heading == "class" else "right")
+    for code, row in report["by_class"].items():
+        at = row["operating"]
+        table.add_row(
+            escape(code), str(row["n_truth"]), str(row["n_detections"]), _cell(row, "ap", None),
+            _cell(row, "blind_ap", None), _cell(at, "recall", None), _cell(at, "precision", None),
+            _cell(row, "found_as_any", None),
+        )  # fmt: skip
+    return table
+
+
+def _bin_table(rows: list[dict[str, Any]], title: str, unit: str) -> Any:
+    from rich.table import Table
+
+    table = Table(title=title)
+    for heading in (unit, "known", "recall of all", "recall at the threshold"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        until = "and more" if row["to"] is None else f"- {row['to']:g}"
+        table.add_row(
+            f"{row['from']:g} {until}", str(row["n_truth"]), f"{row['recall_max']:.3f}", f"{row['recall']:.3f}"
+        )
+    return table
+
+
+def _cell(row: dict[str, Any] | None, key: str, inner: str | None) -> str:
+    if row is None or key not in row:
+        return ""
+    value = row[key] if inner is None else row[key][inner]
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _interval(value: Any, inner: str | None, key: str) -> str:
+    pair = value.get(inner) if isinstance(value, dict) else value
+    if pair is None:
+        return ""
+    open_end = "not reached" if key == "fa_per_ha_at_recall" else "-"
+    return " - ".join(open_end if end is None else f"{end:.3f}" for end in pair)
+
+
+def draw(report: dict[str, Any]) -> Figure:
+    """Draw FROC, precision-recall and reliability side by side."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(13.5, 4.4), layout="constrained")
+    froc, pr, calibrated = figure.subplots(1, 3)
+    curves = report["curves"]
+    operating = report["operating"]
+    colour, quiet = "#0b5394", "#8a8a8a"
+    froc.step([1e-3, *curves["fa_per_ha"]], [0.0, *curves["recall"]], where="post", color=colour, label="this result")
+    blind = report["floors"]["blind"]["recall_at_fa_per_ha"]
+    froc.plot([float(k) for k in blind], [v or 0.0 for v in blind.values()], ":", color=quiet, label="blind guesses")
+    if report.get("baseline"):
+        blobs = report["baseline"]["recall_at_fa_per_ha"]
+        froc.plot(
+            [float(k) for k in blobs], [v or 0.0 for v in blobs.values()], "--o", ms=3, color="#b45f06",
+            label="brightness blobs",
+        )  # fmt: skip
+    if operating["recall"] is not None:
+        froc.plot([max(operating["fa_per_ha"], 1e-3)], [operating["recall"]], "k^", label="operating threshold")
+    largest = max([10.0, *curves["fa_per_ha"]])
+    froc.set(xscale="symlog", xlim=(0, largest * 1.2), ylim=(0, 1.02))
+    froc.set_xscale("symlog", linthresh=0.1)
+    froc.set(xlabel="false alarms per hectare", ylabel="recall", title="FROC")
+    froc.legend(loc="lower right", fontsize="small")
+    if curves["recall"]:
+        pr.step([0.0, *curves["recall"]], [curves["precision"][0], *curves["precision"]], where="pre", color=colour)
+    if operating["recall"] is not None and operating["precision"] is not None:
+        pr.plot([operating["recall"]], [operating["precision"]], "k^")
+    ap = _cell(report, "ap", None)
+    pr.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="recall", ylabel="precision", title=f"Precision-recall, AP {ap}")
+    bins = curves["reliability"]
+    calibrated.plot([0, 1], [0, 1], ":", color=quiet)
+    calibrated.plot([b["claimed"] for b in bins], [b["true"] for b in bins], "-o", ms=4, color=colour)
+    calibrated.set(
+        xlim=(0, 1.02), ylim=(0, 1.02), xlabel="probability claimed", ylabel="share that was true",
+        title=f"Reliability, ECE {_cell(report, 'ece', None)}",
+    )  # fmt: skip
+    for axes in (froc, pr, calibrated):
+        axes.grid(alpha=0.25)
+    figure.suptitle(
+        f"{report['headline_of']}: {report['n_truth']} known objects, {report['hectares']:.2f} ha, "
+        f"{report['n_sites']} site(s)", fontsize="medium",
+    )  # fmt: skip
+    return figure
+
+
+def _write_figure(figure: Figure, path: Path) -> None:
+    from survey.errors import OutputError
+
+    try:
+        figure.savefig(path, dpi=150)
+    except (OSError, ValueError) as error:
+        raise OutputError(
+            f"The curves cannot be written to {path}: {error}. Name a .png, .svg or .pdf file."
+        ) from error
