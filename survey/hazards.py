@@ -1,0 +1,91 @@
+"""The classes a survey can look for: codes, families and plan sizes, read from ``hazards.toml``."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from types import MappingProxyType
+
+FAMILIES = (
+    "AP_blast",
+    "AP_frag",
+    "AP_directional",
+    "AT",
+    "CM",
+    "UXO",
+    "AXO",
+    "IED_suspect",
+    "mine_unspecified",
+    "indicator",
+    "unknown",
+    "clutter",
+)
+"""Families of hazard, in the order tables list them."""
+
+ITEM_FAMILIES = FAMILIES[:9]
+"""Families that are explosive items; an indicator only points at them."""
+
+MINE_FAMILIES = ("AP_blast", "AP_frag", "AP_directional", "AT", "mine_unspecified")
+"""Families that are mines, for the rules that tell mines from other explosive remnants."""
+
+
+@dataclass(frozen=True)
+class HazardClass:
+    """One class of object as a nadir camera sees it.
+
+    Attributes
+    ----------
+    code, label, family : str
+        Identifier (as in ``class_code``), display name, and one of :data:`FAMILIES`.
+    length_m, width_m : float
+        Typical plan size, longer and shorter side, metres.
+    max_gsd_cm : float
+        Coarsest ground sampling distance at which it is looked for, centimetres per pixel.
+    """
+
+    code: str
+    label: str
+    family: str
+    length_m: float
+    width_m: float
+    max_gsd_cm: float
+
+    @property
+    def is_item(self) -> bool:
+        """Whether it is an explosive item (and not an indicator, clutter or unknown)."""
+        return self.family in ITEM_FAMILIES
+
+    def resolved_at(self, gsd_cm: float) -> bool:
+        """Whether imagery of this ground sampling distance (cm) can show the class."""
+        return gsd_cm <= self.max_gsd_cm
+
+
+@cache
+def classes() -> Mapping[str, HazardClass]:
+    """Every known class by code, in the order of ``hazards.toml``."""
+    text = resources.files("survey").joinpath("hazards.toml").read_text(encoding="utf-8")
+    table = tomllib.loads(text)["class"]
+    return MappingProxyType({code: HazardClass(code=code, **fields) for code, fields in table.items()})
+
+
+def families_resolved_at(gsd_cm: float, codes: tuple[str, ...] | None = None) -> tuple[str, ...]:
+    """Families of which at least one class can be seen at this ground sampling distance.
+
+    Parameters
+    ----------
+    gsd_cm : float
+        Ground sampling distance, centimetres per pixel.
+    codes : tuple of str, optional
+        Only these classes count (those a model knows); default all.
+
+    Examples
+    --------
+    >>> "AT" in families_resolved_at(2.0), "AP_blast" in families_resolved_at(2.0)
+    (True, False)
+    """
+    wanted = [c for c in classes().values() if codes is None or c.code in codes]
+    seen = {c.family for c in wanted if c.resolved_at(gsd_cm) and c.family not in ("unknown", "clutter")}
+    return tuple(family for family in FAMILIES if family in seen)

@@ -1,0 +1,192 @@
+"""Read a window of a scene at a level: pixels as 8 bit, and which of them are valid.
+
+Level k is the scene reduced 2**k times. Where the file holds that overview it is read as it is;
+otherwise it is averaged from full pixels in blocks that start at the scene's origin. Either way a
+pixel of a level is the same whatever the window it is read through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError
+from rasterio.windows import Window
+
+from survey.errors import ImageryError
+from survey.imagery.grid import Grid
+from survey.imagery.scene import Role, Scene
+
+# Full-resolution rows are averaged in strips of at most this many pixels, to bound memory.
+_STRIP_PIXELS = 1 << 24
+
+
+@dataclass(frozen=True)
+class Chip:
+    """Pixels of one window, with what is needed to place them.
+
+    Attributes
+    ----------
+    pixels : uint8 array, shape (band, row, col)
+        In the order of the roles asked for; zero where invalid.
+    valid : bool array, shape (row, col)
+    row, col : int
+        Of the first pixel, in pixels of the level; negative where the window reaches past the scene.
+    grid : Grid
+        Of the whole level.
+    """
+
+    pixels: NDArray[np.uint8]
+    valid: NDArray[np.bool_]
+    row: int
+    col: int
+    grid: Grid
+
+
+def level_grid(scene: Scene, level: int) -> Grid:
+    """Grid of a level: the file's overview at its true ratio, or blocks of 2**level pixels."""
+    if level < len(scene.levels):
+        return scene.grid.reduced(*scene.levels[level])
+    width, height = (-(-scene.grid.width // (1 << level)), -(-scene.grid.height // (1 << level)))
+    a, b, c, d, e, f = scene.grid.transform
+    ratio = float(1 << level)
+    return Grid(scene.grid.crs, (a * ratio, b * ratio, c, d * ratio, e * ratio, f), width, height)
+
+
+def read_chip(
+    scene: Scene, level: int, window: tuple[int, int, int, int], roles: Sequence[Role]
+) -> Chip:
+    """Read a window of a level; what lies past the scene's edge is invalid.
+
+    Parameters
+    ----------
+    scene : Scene
+    level : int
+        0 is full resolution, k is reduced 2**k times.
+    window : (row0, row1, col0, col1)
+        Half open, in pixels of the level; may reach past the scene.
+    roles : sequence of str
+        Bands wanted, in this order.
+
+    Raises
+    ------
+    ImageryError
+        The scene has no band of a wanted role, or its pixels cannot be read.
+    """
+    missing = [role for role in roles if role not in scene.roles]
+    if missing:
+        raise ImageryError(f"{scene.name} has no band for {', '.join(missing)} (it has {', '.join(scene.roles)}).")
+    grid = level_grid(scene, level)
+    row0, row1, col0, col1 = window
+    inside = (max(row0, 0), min(row1, grid.height), max(col0, 0), min(col1, grid.width))
+    pixels = np.zeros((len(roles), row1 - row0, col1 - col0), np.uint8)
+    valid = np.zeros(pixels.shape[1:], bool)
+    if inside[0] < inside[1] and inside[2] < inside[3]:
+        try:
+            if level < len(scene.levels):
+                options = {} if level == 0 else {"overview_level": level - 1}
+                with rasterio.open(scene.path, **options) as dataset:
+                    part, ok = _read(dataset, scene, inside, roles)
+            else:
+                with rasterio.open(scene.path) as dataset:
+                    part, ok = _read_reduced(dataset, scene, level, inside, roles)
+        except (RasterioError, OSError) as error:
+            raise ImageryError(
+                f"{scene.path}: rows {inside[0]}-{inside[1]}, columns {inside[2]}-{inside[3]} of level {level} cannot "
+                f"be read ({str(error).strip()}). The ground is counted as not analysed; replace the file to see it."
+            ) from error
+        rows = slice(inside[0] - row0, inside[1] - row0)
+        cols = slice(inside[2] - col0, inside[3] - col0)
+        pixels[:, rows, cols] = part
+        valid[rows, cols] = ok
+    return Chip(pixels, valid, row0, col0, grid)
+
+
+def _read(
+    dataset: rasterio.DatasetReader, scene: Scene, inside: tuple[int, int, int, int], roles: Sequence[Role]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    window = Window(inside[2], inside[0], inside[3] - inside[2], inside[1] - inside[0])
+    number = dict(scene.bands)
+    if scene.palette:
+        index = dataset.read(1, window=window)
+        table = np.zeros((256, 4), np.uint8)
+        for value, colour in dataset.colormap(1).items():
+            table[value] = colour
+        rgba = table[index]
+        part = np.ascontiguousarray(np.moveaxis(rgba[..., [("red", "green", "blue").index(r) for r in roles]], -1, 0))
+        ok = np.ones(index.shape, bool) if scene.nodata is None else index != scene.nodata
+        return part, ok
+    wanted = [number[role] for role in roles]
+    if scene.masking == "alpha":
+        raw = dataset.read([*wanted, scene.alpha], window=window)
+        raw, ok = raw[:-1], raw[-1] > 0
+    else:
+        raw = dataset.read(wanted, window=window)
+        ok = np.ones(raw.shape[1:], bool)
+        if scene.masking == "band":
+            ok = dataset.read_masks(1, window=window) > 0
+        elif scene.masking == "nodata" and scene.nodata is not None and not np.isnan(scene.nodata):
+            ok = (raw != scene.nodata).any(axis=0)
+    if raw.dtype.kind == "f":
+        finite = np.isfinite(raw).all(axis=0)
+        ok = ok & finite
+        raw = np.where(finite, raw, 0)
+    part = _as_bytes(raw, scene, roles)
+    if not ok.all():
+        part[:, ~ok] = 0
+    return part, ok
+
+
+def _as_bytes(raw: NDArray[np.generic], scene: Scene, roles: Sequence[Role]) -> NDArray[np.uint8]:
+    if raw.dtype == np.uint8:
+        return np.ascontiguousarray(raw)
+    stretch = dict(zip(scene.roles, scene.stretch, strict=True))
+    part = np.empty(raw.shape, np.uint8)
+    for band, role in enumerate(roles):
+        low, high = stretch[role]
+        scaled = (raw[band].astype(np.float64) - low) * (255.0 / (high - low))
+        part[band] = np.floor(np.clip(scaled, 0, 255) + 0.5)
+    return part
+
+
+def _read_reduced(
+    dataset: rasterio.DatasetReader, scene: Scene, level: int, inside: tuple[int, int, int, int], roles: Sequence[Role]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Mean of the valid pixels of each block of 2**level pixels; a block is valid where at least half is."""
+    side = 1 << level
+    row0, row1, col0, col1 = inside
+    part = np.zeros((len(roles), row1 - row0, col1 - col0), np.uint8)
+    valid = np.zeros(part.shape[1:], bool)
+    strip = max(1, _STRIP_PIXELS // ((col1 - col0) * side * side))
+    for top in range(row0, row1, strip):
+        bottom = min(row1, top + strip)
+        full = (
+            top * side,
+            min(bottom * side, scene.grid.height),
+            col0 * side,
+            min(col1 * side, scene.grid.width),
+        )
+        pixels, ok = _read(dataset, scene, full, roles)
+        padding = ((0, (bottom - top) * side - ok.shape[0]), (0, (col1 - col0) * side - ok.shape[1]))
+        ok = np.pad(ok, padding)
+        count = _block_sums(ok.astype(np.uint8), side)
+        enough = count * 2 >= side * side
+        # A block cut off by the scene's edge is judged by the pixels it has.
+        edge = np.pad(np.ones(pixels.shape[1:], np.uint8), padding)
+        enough |= (count > 0) & (count * 2 >= _block_sums(edge, side))
+        for band in range(len(roles)):
+            total = _block_sums(np.pad(pixels[band], padding), side)
+            mean = (total + count // 2) // np.maximum(count, 1)
+            part[band, top - row0 : bottom - row0] = np.where(enough, mean, 0)
+        valid[top - row0 : bottom - row0] = enough
+    return part, valid
+
+
+def _block_sums(band: NDArray[np.uint8], side: int) -> NDArray[np.int64]:
+    rows, cols = band.shape
+    across = cv2.reduce(band.reshape(rows * cols // side, side), 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
+    return across.reshape(rows // side, side, cols // side).sum(axis=1, dtype=np.int64)

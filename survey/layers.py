@@ -1,0 +1,436 @@
+"""Every table the product reads or writes, declared once: columns, types, units, domains, geometry.
+
+A table leaves a stage through :func:`conform`; nothing else casts, orders or checks columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import geopandas as gpd
+import pandas as pd
+
+from survey.errors import LayerError
+from survey.hazards import FAMILIES
+
+Kind = Literal["text", "float", "int", "bool", "time"]
+_DTYPES: dict[Kind, str] = {
+    "text": "str",
+    "float": "float64",
+    "int": "Int64",
+    "bool": "boolean",
+    "time": "datetime64[ms, UTC]",
+}
+
+EVIDENCE_CLASSES = ("indication", "indirect", "direct")
+VERIFICATIONS = ("unverified", "confirmed", "rejected", "uncertain")
+LAND_CLASSES = ("indication", "sha_proposed", "cha_proposed")
+AREA_STATUSES = ("open", "worked_on", "suspended", "closed", "released")
+DENSITY_CLASSES = ("low", "medium", "high", "very_high")
+CELL_CLASSES = ("none_detected", *DENSITY_CLASSES, "not_assessable")
+DISTRICT_CLASSES = ("none_detected", *DENSITY_CLASSES)
+COVERAGE_STATUSES = ("analysed", "not_assessable", "not_analysed")
+PATTERNS = ("row", "cluster", "scatter", "single", "unknown")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, kind, meaning, unit, closed domain, and whether null is allowed."""
+
+    name: str
+    kind: Kind
+    description: str
+    unit: str | None = None
+    domain: tuple[str, ...] | None = None
+    nullable: bool = False
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A declared table. ``geometry`` is an OGC type name, or None for a plain table."""
+
+    name: str
+    title: str
+    geometry: str | None
+    columns: tuple[Column, ...]
+    key: str | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """Column names in order, without the geometry."""
+        return [column.name for column in self.columns]
+
+    def empty(self, crs: Any = None) -> pd.DataFrame:
+        """Return the layer with no rows and all its types."""
+        return conform(pd.DataFrame(), self, crs=crs)
+
+
+def conform(table: pd.DataFrame, layer: Layer, *, crs: Any = None) -> pd.DataFrame:
+    """Return ``table`` with exactly the columns, order and types of ``layer``.
+
+    Columns that are absent and nullable are added as nulls; columns the layer does not know are dropped.
+
+    Parameters
+    ----------
+    table : DataFrame or GeoDataFrame
+        Any index; it is kept.
+    layer : Layer
+    crs : optional
+        CRS the geometry must have; where the table has none (an empty table), the CRS it gets.
+
+    Returns
+    -------
+    GeoDataFrame where the layer has a geometry, else DataFrame.
+
+    Raises
+    ------
+    LayerError
+        A column that may not be null is absent or holds nulls, a value is outside its domain, the
+        key repeats, or the CRS differs.
+    """
+    columns: dict[str, pd.Series] = {}
+    for column in layer.columns:
+        columns[column.name] = _cast(table, column, layer)
+    frame = pd.DataFrame(columns, index=table.index)
+    if layer.key is not None and frame[layer.key].duplicated().any():
+        twice = frame.loc[frame[layer.key].duplicated(), layer.key].iloc[0]
+        raise LayerError(f"Layer {layer.name!r}: {layer.key} {twice!r} stands there twice; a key names one row.")
+    if layer.geometry is None:
+        return frame
+    return _with_geometry(frame, table, layer, crs)
+
+
+def _cast(table: pd.DataFrame, column: Column, layer: Layer) -> pd.Series:
+    where = f"Layer {layer.name!r}, column {column.name!r}"
+    dtype = _DTYPES[column.kind]
+    if column.name not in table.columns:
+        if not column.nullable and len(table):
+            raise LayerError(f"{where} is missing; {column.description}.")
+        return pd.Series([None] * len(table), index=table.index).astype(dtype)
+    values = table[column.name]
+    try:
+        if column.kind == "time":
+            values = pd.to_datetime(values, utc=True).astype(dtype)
+        else:
+            values = values.astype(dtype)
+    except (TypeError, ValueError) as error:
+        raise LayerError(f"{where} must hold {column.kind}: {error}.") from error
+    if not column.nullable and values.isna().any():
+        raise LayerError(f"{where} holds a null in row {values.index[values.isna()][0]!r}; {column.description}.")
+    if column.domain is not None:
+        strange = values.dropna()
+        strange = strange[~strange.isin(column.domain)]
+        if len(strange):
+            raise LayerError(f"{where} holds {strange.iloc[0]!r}; it may be one of {', '.join(column.domain)}.")
+    return values
+
+
+def _with_geometry(frame: pd.DataFrame, table: pd.DataFrame, layer: Layer, crs: Any) -> gpd.GeoDataFrame:
+    if "geometry" in table.columns:
+        geometry = gpd.GeoSeries(table["geometry"], index=table.index)
+        if isinstance(table, gpd.GeoDataFrame) and geometry.crs is None and table.crs is not None:
+            geometry = geometry.set_crs(table.crs)
+    elif len(table):
+        raise LayerError(f"Layer {layer.name!r} needs a geometry ({layer.geometry}).")
+    else:
+        geometry = gpd.GeoSeries([], index=table.index, crs=crs)
+    if crs is not None:
+        if geometry.crs is None:
+            geometry = geometry.set_crs(crs)
+        elif geometry.crs != crs:
+            raise LayerError(f"Layer {layer.name!r} is in {geometry.crs}, where {crs} is expected; reproject it first.")
+    return gpd.GeoDataFrame(frame, geometry=geometry, crs=geometry.crs)
+
+
+def _text(name: str, description: str, *, domain: Iterable[str] | None = None, nullable: bool = False) -> Column:
+    return Column(name, "text", description, None, tuple(domain) if domain else None, nullable)
+
+
+def _number(name: str, description: str, unit: str | None = None, *, nullable: bool = False) -> Column:
+    return Column(name, "float", description, unit, None, nullable)
+
+
+def _count(name: str, description: str) -> Column:
+    return Column(name, "int", description)
+
+
+_DISTRICT = (
+    _text("district_code", "code of the district; null outside every district", nullable=True),
+    _text("district_name", "name of the district; null outside every district", nullable=True),
+)
+_RUN_ID = _text("run_id", "digest of settings, imagery and model")
+
+# --- the narrow waist: what one tile hands over -------------------------------------------------
+
+SIGHTINGS = Layer(
+    "sightings",
+    "What the classifier saw in one scene, before scenes are joined",
+    "Polygon",
+    (
+        _text("image", "name of the scene"),
+        Column("row", "int", "row of the representative point, scene pixels at full resolution", "px"),
+        Column("col", "int", "column of the representative point, scene pixels at full resolution", "px"),
+        _text("class_code", "most probable class"),
+        _text("family", "family of that class", domain=FAMILIES),
+        _number("probability", "calibrated probability that it is a hazard object", "0-1"),
+        _number("length_m", "longer side of the outline", "m"),
+        _number("width_m", "shorter side of the outline", "m"),
+        _number("area_m2", "area of the outline", "m2"),
+    ),
+)
+"""Geometry: the outline in the CRS of the scene."""
+
+COVERAGE_PIECES = Layer(
+    "coverage_pieces",
+    "Ground of one scene by what could be done with it",
+    "MultiPolygon",
+    (
+        _text("image", "name of the scene"),
+        _text("status", "analysed, not assessable or not analysed", domain=COVERAGE_STATUSES),
+        _text("reason", "why it is not analysed or not assessable; empty where analysed"),
+        _text("families", "families that could be seen there, joined with ';'"),
+        _number("detectability", "fraction of those families' objects that could be seen", "0-1"),
+        _number("gsd_cm", "ground sampling distance", "cm"),
+        Column("acquired_at", "time", "when the image was taken", nullable=True),
+        _number("vegetation", "share of the ground under vegetation", "0-1", nullable=True),
+    ),
+)
+"""Geometry: cells of the scene's coverage grid, in the CRS of the scene."""
+
+# --- survey.gpkg --------------------------------------------------------------------------------
+
+HAZARD_OBJECTS = Layer(
+    "hazard_objects",
+    "Suspected hazard objects",
+    "MultiPolygon",
+    (
+        _text("object_id", "digest of scene, scene pixel and class: the same in every run"),
+        _text("class_code", "most probable class"),
+        _text("family", "family of hazard", domain=FAMILIES),
+        _number("probability", "calibrated probability that it is a hazard object", "0-1"),
+        _text("evidence_class", "indication until a person verifies it", domain=EVIDENCE_CLASSES),
+        _text("verification", "verdict of a person", domain=VERIFICATIONS),
+        _number("lon", "longitude of the centroid, WGS 84", "deg"),
+        _number("lat", "latitude of the centroid, WGS 84", "deg"),
+        _number("length_m", "longer side of the outline", "m"),
+        _number("width_m", "shorter side of the outline", "m"),
+        _number("area_m2", "area of the outline", "m2"),
+        _number("gsd_cm", "ground sampling distance of the image", "cm"),
+        _number("position_error_m", "standard error of the position", "m"),
+        _text("image", "scene the object was seen in"),
+        Column("acquired_at", "time", "when the image was taken", nullable=True),
+        *_DISTRICT,
+        _text("model_version", "model that saw it"),
+        _RUN_ID,
+        _text("notes", "free text", nullable=True),
+    ),
+    key="object_id",
+)
+
+CANDIDATES = Layer(
+    "candidates",
+    "Objects below the threshold, kept for evaluation and review",
+    "MultiPolygon",
+    HAZARD_OBJECTS.columns,
+    key="object_id",
+)
+
+HAZARD_AREAS = Layer(
+    "hazard_areas",
+    "Suspected hazard areas (proposals to the authority)",
+    "MultiPolygon",
+    (
+        _text("area_id", "digest of the objects it holds"),
+        _text("land_class", "what the evidence supports; the authority decides", domain=LAND_CLASSES),
+        _text("status", "state of work, only ever from a record", domain=AREA_STATUSES),
+        Column("provisional", "bool", "true while it rests on unverified objects"),
+        _number("area_m2", "area on the ground", "m2"),
+        _number("area_ha", "area on the ground", "ha"),
+        _count("n_objects", "objects inside"),
+        _count("n_confirmed", "objects inside that a person confirmed"),
+        _number("density_per_ha", "expected items over max(area, 1 ha)", "1/ha"),
+        _number("density_low", "lower end of the interval", "1/ha"),
+        _number("density_high", "upper end of the interval", "1/ha"),
+        _text("density_class", "class that holds the estimate", domain=DENSITY_CLASSES),
+        _text("class_range", "classes the interval touches"),
+        _text("method_primary", "suggested method, for the planner's review"),
+        _text("method_sequence", "suggested methods in order, joined with ' > '"),
+        _text("method_reasons", "why, in plain sentences"),
+        _text("rules_version", "digest of the rule table"),
+        _number("effort_days_min", "team-days, fastest published rate", "d"),
+        _number("effort_days_typical", "team-days, typical rate", "d"),
+        _number("effort_days_max", "team-days, slowest published rate", "d"),
+        _text("families", "families found inside, joined with ';'"),
+        _text("pattern", "arrangement of the objects", domain=PATTERNS),
+        _number("fadeout_m", "distance added around the evidence", "m"),
+        *_DISTRICT,
+        _RUN_ID,
+    ),
+    key="area_id",
+)
+
+DENSITY_GRID = Layer(
+    "density_grid",
+    "Density of suspected items by grid cell",
+    "Polygon",
+    (
+        _text("cell_id", "column and row of the cell in the job's grid"),
+        _number("observed_fraction", "share of the cell that was analysed", "0-1"),
+        _count("n_confirmed", "confirmed items in the cell"),
+        _count("n_unverified", "unverified items in the cell"),
+        _number("expected_objects", "confirmed items and probabilities of the unverified, over detectability"),
+        _number("density_per_ha", "over a support of at least 1 ha around the cell", "1/ha"),
+        _number("density_low", "lower end of the interval", "1/ha"),
+        _number("density_high", "upper end of the interval", "1/ha"),
+        _text("density_class", "class that holds the estimate", domain=CELL_CLASSES),
+        _text("class_range", "classes the interval touches"),
+        _text("confirmed_class", "the same from confirmed items alone", domain=CELL_CLASSES),
+        _count("n_indicators", "indicators in the cell, kept apart from items"),
+        _number("detectability", "share of items that could have been seen there", "0-1"),
+        _text("district_code", "district of the cell's centre", nullable=True),
+        _RUN_ID,
+    ),
+    key="cell_id",
+)
+
+DISTRICTS = Layer(
+    "districts",
+    "Contamination by district",
+    "MultiPolygon",
+    (
+        _text("district_code", "code of the district"),
+        _text("district_name", "name of the district"),
+        _number("district_ha", "area of the district", "ha"),
+        _number("analysed_ha", "ground where a wanted family of items could have been seen", "ha"),
+        _number("not_assessable_ha", "imaged ground where nothing could have been seen", "ha"),
+        _number("not_analysed_ha", "ground not looked at", "ha"),
+        _number("none_detected_ha", "analysed ground with no detection (not: without hazard)", "ha"),
+        _number("low_ha", "analysed ground of low density", "ha"),
+        _number("medium_ha", "analysed ground of medium density", "ha"),
+        _number("high_ha", "analysed ground of high density", "ha"),
+        _number("very_high_ha", "analysed ground of very high density", "ha"),
+        _number("hazard_area_ha", "hazard areas inside the district", "ha"),
+        _count("n_objects", "objects in the district"),
+        _count("n_areas", "hazard areas that touch the district"),
+        _number("density_per_ha", "expected items over analysed ground", "1/ha"),
+        _text(
+            "contamination_class",
+            "highest class that holds at least 1 % of the analysed ground",
+            domain=DISTRICT_CLASSES,
+        ),
+        _text("confirmed_class", "the same from confirmed objects alone", domain=DISTRICT_CLASSES),
+        _text("method_primary", "suggested method that covers most hectares", nullable=True),
+        Column("imagery_from", "time", "earliest acquisition", nullable=True),
+        Column("imagery_to", "time", "latest acquisition", nullable=True),
+        _RUN_ID,
+    ),
+    key="district_code",
+)
+
+COVERAGE = Layer(
+    "coverage",
+    "What could be looked at, and what could not and why",
+    "MultiPolygon",
+    (
+        _text("status", "analysed, not assessable or not analysed", domain=COVERAGE_STATUSES),
+        _text("reason", "why it is not analysed or not assessable; empty where analysed"),
+        _text("families", "families that could be seen there, joined with ';'"),
+        _number("detectability", "share of those families' objects that could be seen", "0-1", nullable=True),
+        _text("image", "scene the ground belongs to", nullable=True),
+        _number("gsd_cm", "ground sampling distance", "cm", nullable=True),
+        _number("area_ha", "area on the ground", "ha"),
+        _RUN_ID,
+    ),
+)
+
+AREA_DISTRICTS = Layer(
+    "area_districts",
+    "Hazard areas shared out by district",
+    None,
+    (
+        _text("area_id", "hazard area"),
+        _text("district_code", "district"),
+        _number("area_m2", "part of the area inside the district", "m2"),
+    ),
+)
+
+DISTRICT_COVERAGE = Layer(
+    "district_coverage",
+    "Coverage by district and family of hazard",
+    None,
+    (
+        _text("district_code", "district"),
+        _text("family", "family of hazard", domain=FAMILIES),
+        _number("analysed_ha", "ground where the family could have been seen", "ha"),
+        _number("not_assessable_ha", "imaged ground where it could not", "ha"),
+    ),
+)
+
+REVIEWS = Layer(
+    "reviews",
+    "Verdicts of people, append-only",
+    None,
+    (
+        _text("object_id", "object the verdict is about"),
+        _text("verification", "verdict", domain=VERIFICATIONS),
+        _text("class_code", "class according to the reviewer"),
+        _text("reviewer_role", "role of the reviewer", nullable=True),
+        Column("reviewed_at", "time", "when"),
+        _text("reason", "why", nullable=True),
+        _text("source", "file the verdict came from"),
+    ),
+)
+
+RUNS = Layer(
+    "runs",
+    "Provenance",
+    None,
+    (
+        _RUN_ID,
+        Column("started_at", "time", "start of the run"),
+        Column("finished_at", "time", "end of the run"),
+        _text("software_version", "version of this software"),
+        _text("model_version", "model used"),
+        _text("settings_digest", "digest of the settings"),
+        _text("imagery_digest", "digest of the imagery"),
+        _count("n_tiles", "tiles in the job"),
+        _count("n_failed", "tiles that could not be analysed"),
+    ),
+    key="run_id",
+)
+
+OUTPUT_LAYERS = (
+    HAZARD_OBJECTS,
+    HAZARD_AREAS,
+    DENSITY_GRID,
+    DISTRICTS,
+    COVERAGE,
+    CANDIDATES,
+    AREA_DISTRICTS,
+    DISTRICT_COVERAGE,
+    REVIEWS,
+    RUNS,
+)
+"""Layers of ``survey.gpkg`` in the order they are written."""
+
+# --- truth --------------------------------------------------------------------------------------
+
+LABELS = Layer(
+    "labels",
+    "Objects known to be there",
+    "Polygon",
+    (
+        _text("class_code", "class of the object"),
+        Column("occlusion", "float", "covered share of the object", "0-1", None, True),
+        _text("site", "site that is held out together", nullable=True),
+    ),
+)
+
+REVIEWED = Layer(
+    "reviewed",
+    "Ground inside which everything is labelled",
+    "Polygon",
+    (_text("site", "site that is held out together", nullable=True),),
+)
