@@ -175,6 +175,7 @@ def _baseline(
 
 def show(report: dict[str, Any]) -> None:
     """Print the figures as tables, the floors and the baseline beside them."""
+    from rich.box import SIMPLE
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -187,16 +188,19 @@ def show(report: dict[str, Any]) -> None:
         f"{report['n_sites']} site{'s' if report['n_sites'] != 1 else ''}; {report['n_detections']} detections "
         f"with p >= 0.05, {operating['n_detections']} at or above the operating threshold"
     )
-    table = Table(title="Class-agnostic, one to one")
-    for heading in ("", "this result", "interval", "finds nothing", "blind guesses", "brightness blobs"):
-        table.add_column(heading, justify="left" if not heading else "right")
+    table = Table(
+        title="Class-agnostic, one to one; FA = false alarms",
+        caption="Floors beside: what finds nothing, as many blind guesses, brightness blobs without a classifier.",
+        box=SIMPLE,
+        pad_edge=False,
+    )
+    for heading in ("", "result", "interval", "nothing", "blind", "blobs"):
+        table.add_column(heading, justify="left" if not heading else "right", no_wrap=True)
     baseline = report.get("baseline")
     floors = report["floors"]
     rows = [("average precision", "ap", None), ("recall of all", "recall_max", None)]
-    rows += [
-        (f"recall at {rate} false alarms/ha", "recall_at_fa_per_ha", rate) for rate in report["recall_at_fa_per_ha"]
-    ]
-    rows += [(f"false alarms/ha at recall {r}", "fa_per_ha_at_recall", r) for r in report["fa_per_ha_at_recall"]]
+    rows += [(f"recall at {rate} FA/ha", "recall_at_fa_per_ha", rate) for rate in report["recall_at_fa_per_ha"]]
+    rows += [(f"FA/ha at recall {r}", "fa_per_ha_at_recall", r) for r in report["fa_per_ha_at_recall"]]
     for label, key, inner in rows:
         table.add_row(
             label,
@@ -212,9 +216,9 @@ def show(report: dict[str, Any]) -> None:
         ("recall", "recall"),
         ("precision", "precision"),
         ("F1", "f1"),
-        ("false alarms/ha", "fa_per_ha"),
+        ("FA/ha", "fa_per_ha"),
     ):
-        table.add_row(f"{label} at the threshold", _cell(operating, key, None), "", "", "", "")
+        table.add_row(f"{label} at threshold", _cell(operating, key, None), "", "", "", "")
     console.print(table)
     for group in ("items", "indicators", "overall"):
         if group != what and (report[group]["n_truth"] or report[group]["n_detections"]):
@@ -232,12 +236,17 @@ def show(report: dict[str, Any]) -> None:
 
 
 def _class_table(report: dict[str, Any]) -> Any:
+    from rich.box import SIMPLE
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title="By class (the detection must name the class)")
-    for heading in ("class", "known", "detections", "AP", "blind AP", "recall", "precision", "found as any class"):
-        table.add_column(heading, justify="left" if heading == "class" else "right")
+    table = Table(
+        title="By class: the detection must name the class; recall and precision at the threshold",
+        box=SIMPLE,
+        pad_edge=False,
+    )
+    for heading in ("class", "known", "found", "AP", "blind", "recall", "precision", "as any class"):
+        table.add_column(heading, justify="left" if heading == "class" else "right", no_wrap=True)
     for code, row in report["by_class"].items():
         at = row["operating"]
         table.add_row(
@@ -249,9 +258,10 @@ def _class_table(report: dict[str, Any]) -> Any:
 
 
 def _bin_table(rows: list[dict[str, Any]], title: str, unit: str) -> Any:
+    from rich.box import SIMPLE
     from rich.table import Table
 
-    table = Table(title=title)
+    table = Table(title=title, box=SIMPLE, pad_edge=False)
     for heading in (unit, "known", "recall of all", "recall at the threshold"):
         table.add_column(heading, justify="right")
     for row in rows:
@@ -266,15 +276,19 @@ def _cell(row: dict[str, Any] | None, key: str, inner: str | None) -> str:
     if row is None or key not in row:
         return ""
     value = row[key] if inner is None else row[key][inner]
-    return "-" if value is None else f"{value:.3f}"
+    return "-" if value is None else _digits(value)
+
+
+def _digits(value: float) -> str:
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:.0f}"
 
 
 def _interval(value: Any, inner: str | None, key: str) -> str:
     pair = value.get(inner) if isinstance(value, dict) else value
     if pair is None:
         return ""
-    open_end = "not reached" if key == "fa_per_ha_at_recall" else "-"
-    return " - ".join(open_end if end is None else f"{end:.3f}" for end in pair)
+    open_end = "none" if key == "fa_per_ha_at_recall" else "-"
+    return " - ".join(open_end if end is None else _digits(end) for end in pair)
 
 
 def draw(report: dict[str, Any]) -> Figure:
