@@ -1,0 +1,254 @@
+"""Drawings of moved earth: craters, trenches, dugouts, revetments, ditches, mounds, dug spots, and buried mines."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from survey.synthetic.materials import PAINTS
+from survey.synthetic.noise import Field
+from survey.synthetic.sketch import Pad, Sketch, mix
+
+
+def _soil(pad: Pad, rough: float = 0.12) -> Field:
+    """Turned soil with lumps of its own."""
+    sheet = np.empty((len(pad.columns), *pad.shape), dtype=np.float32)
+    sheet[:] = pad.earth[:, None, None]
+    tone = 1.0 + np.float32(rough) * (pad.noise(0.25, 3) + 0.7 * pad.noise(0.05, 2))
+    sheet *= np.clip(tone, 0.5, 1.6)[None]
+    return sheet
+
+
+def _overgrown(pad: Pad, sheet: Field, alpha: Field, where: Field, cell_m: float) -> Field:
+    """Let plants take back old earth: returns alpha of earth and new plants together, paints plants in place."""
+    share = pad.age * pad.rng.uniform(0.2, 1.0)
+    green = np.clip((pad.noise(cell_m, 3) + 2.4 * share - 1.3) * 2.0, 0.0, 1.0)
+    flush = pad.leaf * np.float32(pad.rng.uniform(0.7, 1.15))
+    mix(sheet, flush, green * (0.6 + 0.4 * np.clip(pad.noise(0.06, 2), -1, 1)))
+    faded = alpha * (1.0 - green * (1.0 - 0.8 * where))
+    return np.asarray(faded * (1.0 - 0.45 * pad.age), dtype=np.float32)
+
+
+def crater(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
+    """A crater: bowl, raised rim, thrown soil in rays, later a softer bowl with plants in it."""
+    rng, radius = pad.rng, length_m / 2
+    angle = np.arctan2(pad.v, pad.u)
+    lobes = sum(rng.normal(0.0, 0.05 / k) * np.cos(k * angle + rng.uniform(0, 6.3)) for k in range(1, 5))
+    wobble = 1.0 + lobes + 0.035 * pad.noise(0.25 * radius, 2)
+    r = pad.r / (radius * wobble)
+    depth = height_m * (1.0 - 0.55 * pad.age)
+    floor = rng.uniform(1.4, 2.6)
+    bowl = -depth * np.clip(1.0 - np.abs(r) ** floor, 0.0, 1.0)
+    rim = depth * rng.uniform(0.12, 0.40) * np.exp(-(((r - 1.08) / rng.uniform(0.12, 0.3)) ** 2))
+    lumps = 0.05 * depth * pad.noise(0.12 * radius + 0.03, 3) * np.exp(-np.maximum(r - 1.0, 0) * 2.0)
+    height = (bowl + rim + lumps * (1 - 0.5 * pad.age)).astype(np.float32)
+    rays = 0.5 + 0.5 * np.cos(angle * rng.integers(5, 14) + 2.0 * pad.noise(0.5 * radius, 2))
+    throw = rng.uniform(0.35, 1.3) * (1.0 - 0.5 * pad.age)
+    thrown = np.clip(1.25 - (r - 1.0) / (throw * (0.45 + 0.8 * rays)) + 0.4 * pad.noise(0.15 * radius, 3), 0.0, 1.0)
+    thrown *= r < 2.6
+    inside = np.clip((1.02 - r) / 0.08, 0.0, 1.0)
+    alpha = np.clip(np.maximum(inside, thrown * rng.uniform(0.5, 1.0)), 0.0, 1.0)
+    sheet = _soil(pad, 0.16)
+    if rng.random() < 0.35:  # soot and damp in the middle
+        sheet *= (1.0 - rng.uniform(0.2, 0.5) * np.clip(1.0 - r / rng.uniform(0.5, 1.0), 0, 1))[None].astype(np.float32)
+    elif rng.random() < 0.12 and radius > 0.8:
+        water = np.clip((rng.uniform(0.3, 0.6) - r) / 0.05, 0, 1)
+        mix(sheet, PAINTS["water"][pad.columns], water)
+        height = np.maximum(height, -depth * 0.6).astype(np.float32)
+    alpha = _overgrown(pad, sheet, alpha.astype(np.float32), inside.astype(np.float32), 0.25 * radius)
+    return Sketch(sheet, alpha, height, whole=pad.inside((r - 1.08) * radius))
+
+
+def trench(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
+    """A fighting trench along ``pad.path``: a steep cut and the spoil thrown out beside it."""
+    rng = pad.rng
+    nearest, side = pad.along(pad.path)
+    nearest = nearest + 0.10 * width_m * pad.noise(0.6, 3)
+    cut = np.clip((width_m / 2 - nearest) / 0.10 + 0.5, 0.0, 1.0)
+    depth = height_m * (1.0 - 0.45 * pad.age)
+    height = -depth * cut
+    spoil_at = width_m / 2 + rng.uniform(0.5, 0.9)
+    sides = rng.choice([1, 2, 2])
+    spoil = np.exp(-(((nearest - spoil_at) / rng.uniform(0.35, 0.6)) ** 2))
+    if sides == 1:
+        spoil = spoil * np.where(side > 0, 1.0, 0.25)
+    ragged = np.clip(0.75 + 0.45 * pad.noise(0.8, 3), 0.0, 1.5)
+    height += rng.uniform(0.12, 0.40) * (1.0 - 0.5 * pad.age) * spoil * ragged
+    height += 0.03 * pad.noise(0.2, 3) * np.clip(spoil + cut, 0, 1)
+    bare = np.clip(1.6 * spoil * ragged, 0.0, 1.0)
+    alpha = np.maximum(cut, bare)
+    sheet = _soil(pad, 0.15)
+    sheet *= (1.0 - 0.35 * cut)[None].astype(np.float32)  # the walls hide the sky from the floor
+    alpha = _overgrown(pad, sheet, alpha.astype(np.float32), cut.astype(np.float32), 0.5)
+    alpha = np.maximum(alpha, cut * 0.85)
+    return Sketch(sheet, alpha.astype(np.float32), height.astype(np.float32), whole=cut.astype(np.float32))
+
+
+def ditch(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
+    """A drainage ditch: wider and gentler than a trench, straight, green in the bottom, no spoil to speak of."""
+    nearest, _ = pad.along(pad.path)
+    nearest = nearest + 0.08 * pad.noise(0.8, 2)
+    profile = np.clip(1.0 - nearest / (0.75 * width_m), 0.0, 1.0)
+    profile = profile * profile * (3 - 2 * profile)
+    green = np.clip(profile * 1.4 + 0.3 * pad.noise(0.3, 3) - 0.2, 0.0, 1.0) * (profile > 0)
+    sheet = _soil(pad, 0.1)
+    mix(sheet, pad.leaf, np.clip(0.7 + 0.3 * pad.noise(0.1, 2), 0, 1))
+    height = -height_m * profile
+    return Sketch(sheet, (0.8 * green).astype(np.float32), height.astype(np.float32))
+
+
+def dugout(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
+    """A dugout: a rectangular pit, open or with a caved-in roof of beams, banked with earth."""
+    rng = pad.rng
+    edge = np.maximum(np.abs(pad.u) - length_m / 2 + 0.7, np.abs(pad.v) - width_m / 2 + 0.7)
+    edge = edge + 0.10 * pad.noise(0.6, 3)
+    pit = np.clip(-edge / 0.15 + 0.5, 0.0, 1.0)
+    bank = np.exp(-(((edge - 0.45) / 0.42) ** 2)) * np.clip(0.8 + 0.4 * pad.noise(0.7, 3), 0, 1.5)
+    gap = np.clip((np.abs(pad.v) - 0.5) / 0.2, 0, 1) + (pad.u < 0.2 * length_m)
+    bank = bank * np.clip(gap, 0, 1)
+    depth = height_m * (1.0 - 0.5 * pad.age)
+    sheet = _soil(pad, 0.15)
+    height = -depth * pit + rng.uniform(0.25, 0.6) * (1 - 0.4 * pad.age) * bank + 0.03 * pad.noise(0.2, 3)
+    if rng.random() < 0.5:
+        beams = (np.sin(pad.u * 2 * np.pi / rng.uniform(0.28, 0.5)) > rng.uniform(0.0, 0.7)) * pit
+        beams = beams * (pad.noise(1.0, 2) > rng.uniform(-0.8, 0.6))
+        wood = PAINTS[str(rng.choice(["weathered_wood", "wood", "dark_rust"]))] * np.float32(0.8)
+        mix(sheet, wood[pad.columns], beams.astype(np.float32))
+        height = np.where(beams, -0.1, height)
+    else:
+        sheet *= (1.0 - 0.4 * pit)[None].astype(np.float32)
+    alpha = np.clip(np.maximum(pit, 1.5 * bank), 0, 1).astype(np.float32)
+    alpha = _overgrown(pad, sheet, alpha, pit.astype(np.float32), 0.6)
+    return Sketch(sheet, np.maximum(alpha, 0.7 * pit).astype(np.float32), height.astype(np.float32),
+                  whole=pad.inside(edge - 0.6))  # fmt: skip
+
+
+def revetment(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
+    """A vehicle revetment: a U-shaped berm around a scraped floor, with tracks leading in."""
+    rng = pad.rng
+    half_l, half_w = length_m / 2, width_m / 2
+    wall = pad.along(
+        (
+            (half_l - 0.8, half_w - 0.9),
+            (-half_l + 0.9, half_w - 0.9),
+            (-half_l + 0.9, -half_w + 0.9),
+            (half_l - 0.8, -half_w + 0.9),
+        )
+    )[0]
+    wall = wall + 0.12 * pad.noise(0.8, 3)
+    berm = np.exp(-((wall / rng.uniform(0.6, 0.85)) ** 2))
+    floor = np.clip(np.minimum(half_l - 0.6 - np.abs(pad.u), half_w - 1.2 - np.abs(pad.v)) / 0.4, 0.0, 1.0)
+    height = (
+        rng.uniform(0.5, 1.0) * height_m * (1 - 0.5 * pad.age) * berm
+        - 0.35 * height_m * floor
+        + 0.04 * pad.noise(0.25, 3)
+    )
+    alpha = np.clip(np.maximum(1.5 * berm, 0.8 * floor), 0.0, 1.0).astype(np.float32)
+    sheet = _soil(pad, 0.15)
+    alpha = _overgrown(pad, sheet, alpha, floor.astype(np.float32), 0.7)
+    whole = pad.box(length_m, width_m, 0, 0, 0.5)
+    return Sketch(sheet, alpha, height.astype(np.float32), whole=whole)
+
+
+def dug_spot(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
+    """Ground dug up and put back: another colour, another texture, slightly sunk or heaped."""
+    r = np.hypot(pad.u / length_m, pad.v / width_m) * 2 + 0.18 * pad.noise(0.3 * length_m, 3)
+    inside = np.clip((1.0 - r) / 0.25 + 0.3, 0.0, 1.0)
+    heap = pad.rng.uniform(-0.5, 1.0) * height_m
+    height = heap * inside + 0.012 * pad.noise(0.06, 3) * inside
+    sheet = _soil(pad, 0.2)
+    alpha = inside * (1.0 - 0.6 * pad.age) * np.clip(0.9 + 0.25 * pad.noise(0.08, 2), 0, 1)
+    return Sketch(sheet, alpha.astype(np.float32), height.astype(np.float32), whole=pad.inside((r - 1) * length_m / 2))
+
+
+def buried(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
+    """A buried mine: nothing of it shows, but the ground over it is dug, and warmer or cooler than its surroundings."""
+    rng = pad.rng
+    patchy = pad.noise(0.10, 3)
+    r = np.hypot(pad.u / length_m, pad.v / width_m) * 2 + rng.uniform(0.1, 0.3) * patchy
+    core = np.clip((rng.uniform(0.9, 1.1) - r) / rng.uniform(0.15, 0.7) + 0.4, 0.0, 1.0)
+    texture = np.clip(0.8 + rng.uniform(0.1, 0.6) * pad.noise(0.04, 3), 0.1, 1.8)
+    signal = np.where(pad.columns == 4, rng.choice([1.0, 1.0, -0.5]) * rng.uniform(0.10, 0.60), rng.normal(0.0, 0.08))
+    stain = 1.0 + signal[:, None, None] * (core * texture)[None]
+    height = 0.008 * core * patchy * (1.0 - pad.age)
+    empty = np.zeros(pad.shape, dtype=np.float32)
+    whole = pad.inside((r - 1) * length_m / 2)
+    return Sketch(_soil(pad), empty, height.astype(np.float32), stain=stain.astype(np.float32), whole=whole)
+
+
+def fence(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
+    """Posts along ``pad.path``, some leaning or gone, with a strip of uncut growth and now and then a wire."""
+    rng = pad.rng
+    spacing = rng.uniform(2.0, 6.0)
+    thick = rng.uniform(0.06, 0.13)
+    colour = PAINTS[str(rng.choice(["weathered_wood", "wood", "concrete", "rust", "white"]))]
+    sheet = pad.fill(colour)
+    alpha = np.zeros(pad.shape, dtype=np.float32)
+    height = np.zeros(pad.shape, dtype=np.float32)
+    nearest, _ = pad.along(pad.path)
+    if rng.random() < 0.5:
+        wire = np.clip(0.5 + (0.004 - nearest) / pad.px_m, 0, 1) * min(1.0, 0.008 / pad.px_m) * 0.8
+        alpha = np.maximum(alpha, wire.astype(np.float32))
+        np.copyto(height, np.float32(0.5 * height_m), where=wire > 0.25)
+    for u, v in _stations(pad.path, spacing):
+        if rng.random() < 0.1:
+            continue
+        post = pad.disc(thick / 2, u + rng.normal(0, 0.04), v + rng.normal(0, 0.04))
+        alpha = np.maximum(alpha, post)
+        np.copyto(height, np.float32(height_m * rng.uniform(0.6, 1.1)), where=post > 0.5)
+    return Sketch(sheet, alpha, height, whole=pad.inside(nearest - width_m / 2))
+
+
+def _stations(path: tuple[tuple[float, float], ...], spacing_m: float) -> list[tuple[float, float]]:
+    points: list[tuple[float, float]] = []
+    left = 0.0
+    for (u1, v1), (u2, v2) in zip(path, path[1:], strict=False):
+        length = float(np.hypot(u2 - u1, v2 - v1))
+        place = left
+        while place <= length:
+            points.append((u1 + (u2 - u1) * place / length, v1 + (v2 - v1) * place / length))
+            place += spacing_m
+        left = place - length
+    return points
+
+
+def mound(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
+    """A heap of loose earth: molehill, anthill, dumped soil."""
+    r = np.hypot(pad.u / length_m, pad.v / width_m) * 2 + 0.15 * pad.noise(0.25 * length_m, 3)
+    shape = np.clip(1.0 - r, 0.0, 1.0)
+    shape = shape * (2.0 - shape)
+    lumps = 1.0 + 0.25 * pad.noise(0.05, 3)
+    sheet = _soil(pad, 0.22)
+    alpha = np.clip(shape * 3.0, 0.0, 1.0) * (1.0 - 0.5 * pad.age)
+    return Sketch(sheet, alpha.astype(np.float32), (height_m * shape * lumps).astype(np.float32))
+
+
+def burrow(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
+    """An animal's burrow: a dark hole and a fan of soil thrown out on one side."""
+    rng = pad.rng
+    hole = pad.inside(np.hypot(pad.u, pad.v * rng.uniform(1.0, 1.6)) - 0.22 * length_m + 0.01 * pad.noise(0.05))
+    fan = np.hypot((pad.u - 0.35 * length_m) / (0.65 * length_m), pad.v / (0.4 * length_m)) + 0.2 * pad.noise(0.08, 3)
+    heap = np.clip(1.0 - fan, 0.0, 1.0)
+    sheet = _soil(pad, 0.18)
+    dark = np.full(len(pad.columns), 0.02, dtype=np.float32)
+    mix(sheet, dark, hole)
+    height = heap * height_m * (1 - hole) - 0.12 * hole
+    return Sketch(sheet, np.maximum(hole, np.clip(heap * 3, 0, 1)).astype(np.float32), height.astype(np.float32))
+
+
+def hollow(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
+    """A natural hollow or wallow: a shallow irregular dip with no rim and nothing thrown out."""
+    r = np.hypot(pad.u / length_m, pad.v / width_m) * 2 + 0.35 * pad.noise(0.3 * length_m, 3)
+    dip = np.clip(1.0 - r, 0.0, 1.0)
+    dip = dip * dip * (3.0 - 2.0 * dip)
+    sheet = _soil(pad, 0.1)
+    alpha = pad.rng.uniform(0.0, 0.7) * np.clip(2 * dip, 0, 1)
+    return Sketch(sheet, alpha.astype(np.float32), (-height_m * dip).astype(np.float32))
+
+
+def trail(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
+    """An animal trail or a wheel rut along ``pad.path``: trodden, a little sunk, a little bare."""
+    nearest, _ = pad.along(pad.path)
+    worn = np.clip(1.0 - (nearest + 0.3 * width_m * pad.noise(0.3, 3)) / width_m, 0.0, 1.0)
+    sheet = _soil(pad, 0.08)
+    alpha = worn * pad.rng.uniform(0.3, 0.9)
+    return Sketch(sheet, alpha.astype(np.float32), (-height_m * worn).astype(np.float32))
