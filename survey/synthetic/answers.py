@@ -61,7 +61,7 @@ def label_table(
             rows.append((thing.class_code, round(occlusion, 3), site))
             shapes.append(outline)
     table = gpd.GeoDataFrame(rows, columns=["class_code", "occlusion", "site"], geometry=shapes, crs=crs)
-    return conform(table, LABELS, crs=crs)  # type: ignore[return-value]
+    return conform(table, LABELS, crs=crs)
 
 
 def reviewed_table(valid: NDArray[np.bool_], transform: Affine, crs: str, site: str) -> gpd.GeoDataFrame:
@@ -76,7 +76,7 @@ def reviewed_table(valid: NDArray[np.bool_], transform: Affine, crs: str, site: 
     x = transform.a * ring[:, 0] + transform.b * ring[:, 1] + transform.c
     y = transform.d * ring[:, 0] + transform.e * ring[:, 1] + transform.f
     table = gpd.GeoDataFrame({"site": [site]}, geometry=[shapely.Polygon(np.stack([x, y], 1))], crs=crs)
-    return conform(table, REVIEWED, crs=crs)  # type: ignore[return-value]
+    return conform(table, REVIEWED, crs=crs)
 
 
 def write_truth(path: Path, labels: gpd.GeoDataFrame, reviewed: gpd.GeoDataFrame) -> None:

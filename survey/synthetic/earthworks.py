@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from survey.synthetic.materials import PAINTS
@@ -10,7 +12,7 @@ from survey.synthetic.sketch import Pad, Sketch, mix
 
 
 def _soil(pad: Pad, rough: float = 0.12) -> Field:
-    """Turned soil with lumps of its own."""
+    """Fill a sheet with turned soil that has lumps of its own."""
     sheet = np.empty((len(pad.columns), *pad.shape), dtype=np.float32)
     sheet[:] = pad.earth[:, None, None]
     tone = 1.0 + np.float32(rough) * (pad.noise(0.25, 3) + 0.7 * pad.noise(0.05, 2))
@@ -29,7 +31,7 @@ def _overgrown(pad: Pad, sheet: Field, alpha: Field, where: Field, cell_m: float
 
 
 def crater(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A crater: bowl, raised rim, thrown soil in rays, later a softer bowl with plants in it."""
+    """Draw a crater: bowl, raised rim, thrown soil in rays, later a softer bowl with plants in it."""
     rng, radius = pad.rng, length_m / 2
     angle = np.arctan2(pad.v, pad.u)
     lobes = sum(rng.normal(0.0, 0.05 / k) * np.cos(k * angle + rng.uniform(0, 6.3)) for k in range(1, 5))
@@ -59,7 +61,7 @@ def crater(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch
 
 
 def trench(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A fighting trench along ``pad.path``: a steep cut and the spoil thrown out beside it."""
+    """Draw a fighting trench along ``pad.path``: a steep cut and the spoil thrown out beside it."""
     rng = pad.rng
     nearest, side = pad.along(pad.path)
     nearest = nearest + 0.10 * width_m * pad.noise(0.6, 3)
@@ -84,7 +86,7 @@ def trench(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch
 
 
 def ditch(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A drainage ditch: wider and gentler than a trench, straight, green in the bottom, no spoil to speak of."""
+    """Draw a drainage ditch: wider and gentler than a trench, straight, green in the bottom, no spoil to speak of."""
     nearest, _ = pad.along(pad.path)
     nearest = nearest + 0.08 * pad.noise(0.8, 2)
     profile = np.clip(1.0 - nearest / (0.75 * width_m), 0.0, 1.0)
@@ -97,7 +99,7 @@ def ditch(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
 
 
 def dugout(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A dugout: a rectangular pit, open or with a caved-in roof of beams, banked with earth."""
+    """Draw a dugout: a rectangular pit, open or with a caved-in roof of beams, banked with earth."""
     rng = pad.rng
     edge = np.maximum(np.abs(pad.u) - length_m / 2 + 0.7, np.abs(pad.v) - width_m / 2 + 0.7)
     edge = edge + 0.10 * pad.noise(0.6, 3)
@@ -107,7 +109,8 @@ def dugout(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch
     bank = bank * np.clip(gap, 0, 1)
     depth = height_m * (1.0 - 0.5 * pad.age)
     sheet = _soil(pad, 0.15)
-    height = -depth * pit + rng.uniform(0.25, 0.6) * (1 - 0.4 * pad.age) * bank + 0.03 * pad.noise(0.2, 3)
+    height = -depth * pit + rng.uniform(0.25, 0.6) * (1 - 0.4 * pad.age) * bank
+    height += 0.03 * pad.noise(0.2, 3) * np.clip(bank + pit, 0, 1)
     if rng.random() < 0.5:
         beams = (np.sin(pad.u * 2 * np.pi / rng.uniform(0.28, 0.5)) > rng.uniform(0.0, 0.7)) * pit
         beams = beams * (pad.noise(1.0, 2) > rng.uniform(-0.8, 0.6))
@@ -123,7 +126,7 @@ def dugout(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch
 
 
 def revetment(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A vehicle revetment: a U-shaped berm around a scraped floor, with tracks leading in."""
+    """Draw a vehicle revetment: a U-shaped berm around a scraped floor, with tracks leading in."""
     rng = pad.rng
     half_l, half_w = length_m / 2, width_m / 2
     wall = pad.along(
@@ -140,7 +143,7 @@ def revetment(pad: Pad, length_m: float, width_m: float, height_m: float) -> Ske
     height = (
         rng.uniform(0.5, 1.0) * height_m * (1 - 0.5 * pad.age) * berm
         - 0.35 * height_m * floor
-        + 0.04 * pad.noise(0.25, 3)
+        + 0.04 * pad.noise(0.25, 3) * np.clip(berm + floor, 0, 1)
     )
     alpha = np.clip(np.maximum(1.5 * berm, 0.8 * floor), 0.0, 1.0).astype(np.float32)
     sheet = _soil(pad, 0.15)
@@ -150,7 +153,7 @@ def revetment(pad: Pad, length_m: float, width_m: float, height_m: float) -> Ske
 
 
 def dug_spot(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """Ground dug up and put back: another colour, another texture, slightly sunk or heaped."""
+    """Draw ground dug up and put back: another colour, another texture, slightly sunk or heaped."""
     r = np.hypot(pad.u / length_m, pad.v / width_m) * 2 + 0.18 * pad.noise(0.3 * length_m, 3)
     inside = np.clip((1.0 - r) / 0.25 + 0.3, 0.0, 1.0)
     heap = pad.rng.uniform(-0.5, 1.0) * height_m
@@ -161,13 +164,15 @@ def dug_spot(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sket
 
 
 def buried(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A buried mine: nothing of it shows, but the ground over it is dug, and warmer or cooler than its surroundings."""
+    """Draw a buried mine: nothing of it shows, but the ground over it is dug and warmer or cooler than around."""
     rng = pad.rng
     patchy = pad.noise(0.10, 3)
     r = np.hypot(pad.u / length_m, pad.v / width_m) * 2 + rng.uniform(0.1, 0.3) * patchy
     core = np.clip((rng.uniform(0.9, 1.1) - r) / rng.uniform(0.15, 0.7) + 0.4, 0.0, 1.0)
     texture = np.clip(0.8 + rng.uniform(0.1, 0.6) * pad.noise(0.04, 3), 0.1, 1.8)
-    signal = np.where(pad.columns == 4, rng.choice([1.0, 1.0, -0.5]) * rng.uniform(0.10, 0.60), rng.normal(0.0, 0.08))
+    signal = np.where(
+        pad.columns == 4, rng.choice([1.0, 1.0, 1.0, -0.5]) * rng.uniform(0.12, 0.55), rng.normal(0.0, 0.08)
+    )
     stain = 1.0 + signal[:, None, None] * (core * texture)[None]
     height = 0.008 * core * patchy * (1.0 - pad.age)
     empty = np.zeros(pad.shape, dtype=np.float32)
@@ -176,7 +181,7 @@ def buried(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch
 
 
 def fence(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """Posts along ``pad.path``, some leaning or gone, with a strip of uncut growth and now and then a wire."""
+    """Draw posts along ``pad.path``, some leaning or gone, with a strip of uncut growth and now and then a wire."""
     rng = pad.rng
     spacing = rng.uniform(2.0, 6.0)
     thick = rng.uniform(0.06, 0.13)
@@ -201,7 +206,7 @@ def fence(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
 def _stations(path: tuple[tuple[float, float], ...], spacing_m: float) -> list[tuple[float, float]]:
     points: list[tuple[float, float]] = []
     left = 0.0
-    for (u1, v1), (u2, v2) in zip(path, path[1:], strict=False):
+    for (u1, v1), (u2, v2) in pairwise(path):
         length = float(np.hypot(u2 - u1, v2 - v1))
         place = left
         while place <= length:
@@ -212,7 +217,7 @@ def _stations(path: tuple[tuple[float, float], ...], spacing_m: float) -> list[t
 
 
 def mound(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A heap of loose earth: molehill, anthill, dumped soil."""
+    """Draw a heap of loose earth: molehill, anthill, dumped soil."""
     r = np.hypot(pad.u / length_m, pad.v / width_m) * 2 + 0.15 * pad.noise(0.25 * length_m, 3)
     shape = np.clip(1.0 - r, 0.0, 1.0)
     shape = shape * (2.0 - shape)
@@ -223,7 +228,7 @@ def mound(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
 
 
 def burrow(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """An animal's burrow: a dark hole and a fan of soil thrown out on one side."""
+    """Draw an animal's burrow: a dark hole and a fan of soil thrown out on one side."""
     rng = pad.rng
     hole = pad.inside(np.hypot(pad.u, pad.v * rng.uniform(1.0, 1.6)) - 0.22 * length_m + 0.01 * pad.noise(0.05))
     fan = np.hypot((pad.u - 0.35 * length_m) / (0.65 * length_m), pad.v / (0.4 * length_m)) + 0.2 * pad.noise(0.08, 3)
@@ -236,7 +241,7 @@ def burrow(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch
 
 
 def hollow(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A natural hollow or wallow: a shallow irregular dip with no rim and nothing thrown out."""
+    """Draw a natural hollow or wallow: a shallow irregular dip with no rim and nothing thrown out."""
     r = np.hypot(pad.u / length_m, pad.v / width_m) * 2 + 0.35 * pad.noise(0.3 * length_m, 3)
     dip = np.clip(1.0 - r, 0.0, 1.0)
     dip = dip * dip * (3.0 - 2.0 * dip)
@@ -246,7 +251,7 @@ def hollow(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch
 
 
 def trail(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """An animal trail or a wheel rut along ``pad.path``: trodden, a little sunk, a little bare."""
+    """Draw an animal trail or a wheel rut along ``pad.path``: trodden, a little sunk, a little bare."""
     nearest, _ = pad.along(pad.path)
     worn = np.clip(1.0 - (nearest + 0.3 * width_m * pad.noise(0.3, 3)) / width_m, 0.0, 1.0)
     sheet = _soil(pad, 0.08)

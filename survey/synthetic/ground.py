@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from survey.synthetic.light import Sun, lambert
+from survey.synthetic.light import Sun, cast_shadow, lambert
 from survey.synthetic.materials import PAINTS, Spectrum
 from survey.synthetic.noise import Field, Frame, enlarge, fractal
 from survey.synthetic.site import Cover, Site
 
 _TILE = 768
+_THERMAL = 4
+_BLADE_WIDTH_M = 0.007
 
 
 @dataclass(frozen=True)
@@ -116,29 +118,42 @@ def lay_ground(site: Site, tracks: tuple[Track, ...], frame: Frame, columns: NDA
     lane = _lanes(tracks, frame)
     broad = fractal((key, 1), frame, 0.3, 20.0, 0.6)
     patch = fractal((key, 2), frame, 0.03, max(0.1, site.growth.patch_m), 0.45)
-    grain = fractal((key, 3), frame, 0.01, 0.25, 0.15)
+    grain = fractal((key, 3), frame, 0.01, 0.12, 0.15)
+    speck = fractal((key, 8), frame, 0.01, 0.03, 0.0)
+    stones = _stones(site, frame, zone, lane)
     plants = _plant_share(site, frame, zone, patch + 0.55 * grain, lane)
     blade = _blade_tile(site.seed, frame.gsd_m, site.growth.blade_m)
     blades = _tiled(blade, frame)
-    height = _relief(site, frame, zone, lane, grain, plants, blades)
+    plants *= 1.0 - stones
+    height = _relief(site, frame, zone, lane, grain)
+    height += stones * np.float32(0.045)
+    height += plants * (zone.mix("blades") * (blades - 1.0) + 0.25 * grain) * np.float32(0.10 * site.growth.blade_m)
     lit = lambert(height, frame.gsd_m, sun)
+    lit *= 1.0 - 0.8 * cast_shadow(height, frame.gsd_m, sun, 0.012 + 0.25 * frame.gsd_m)
     radiance = np.empty((len(columns), frame.height, frame.width), dtype=np.float32)
     soils, growths = site.soil_spectra(), site.plant_spectra()
-    stones = site.stone_spectra()
+    rock, other_rock = site.stone_spectra()
     blend = np.clip(site.soil.blend + 0.45 * broad, 0.0, 1.0) if site.soil.first != site.soil.second else None
     dry = np.clip(site.growth.dryness + zone.mix("dryness") + 0.28 * broad + 0.12 * patch, 0.0, 1.0)
-    tone = 1.0 + np.float32(site.soil.mottling) * (0.7 * broad + 0.5 * patch + 0.6 * grain)
-    chips = np.clip((grain - 1.0 + zone.mix("gravel")) * 0.9, 0.0, 1.0) * (0.35 + 0.65 * zone.mix("gravel"))
-    leaf_tone = (1.0 + zone.mix("blades") * (blades - 1.0)) * (1.0 + 0.10 * broad + 0.08 * grain)
+    tone = 1.0 + np.float32(site.soil.mottling) * (0.7 * broad + 0.4 * patch)
+    tone += np.float32(site.soil.grain) * (0.7 * grain + 0.6 * speck)
+    chips = np.clip((speck - 2.0 + 1.5 * zone.mix("gravel")) * 0.8, 0.0, 1.0) * (0.3 + 0.6 * zone.mix("gravel"))
+    chips *= 1.0 - sum(one.share for one in lane)
+    cracks = np.clip(1.0 - np.abs(broad + 0.05 * grain) * 60.0, 0.0, 1.0) if lane else 0.0
+    texture = np.float32(site.growth.texture)
+    leaf_tone = 1.0 + texture * (zone.mix("blades") * (blades - 1.0) + 0.10 * grain + 0.08 * speck) + 0.10 * broad
+    np.clip(leaf_tone, 0.25, 2.5, out=leaf_tone)
     for band, column in enumerate(columns):
+        swing = np.float32(0.45 if column == _THERMAL else 1.0)  # temperature varies less than reflectance
         soil: Any = soils[0][column]
         if blend is not None:
             soil = soil + blend * (soils[1][column] - soil)
-        soil = soil * tone
-        soil += chips * (stones[0][column] - soil)
-        soil = _paved(soil, lane, column, grain)
+        soil = soil * (1.0 + swing * (tone - 1.0))
+        soil += chips * (rock[column] - soil)
+        soil += stones * ((rock[column] + 0.3 * patch * (other_rock[column] - rock[column])) * (1 + 0.1 * grain) - soil)
+        soil = _paved(soil, lane, column, swing * (0.07 * speck + 0.05 * broad - 0.3 * cracks))
         leaf = growths[0][column] + dry * (growths[1][column] - growths[0][column])
-        leaf *= leaf_tone
+        leaf *= 1.0 + (0.6 * swing if column == _THERMAL else swing) * (leaf_tone - 1.0)
         leaf -= soil
         leaf *= plants
         soil += leaf
@@ -155,7 +170,7 @@ class _Zones:
     shares: tuple[Any, ...]
 
     def mix(self, name: str) -> Any:
-        """The value of one property of the covers at each pixel (a number where there is only one cover)."""
+        """Give the value of one property of the covers at each pixel (a number where there is only one cover)."""
         return sum(share * getattr(look, name) for look, share in zip(self.looks, self.shares, strict=True))
 
 
@@ -236,17 +251,26 @@ def _plant_share(site: Site, frame: Frame, zone: _Zones, rough: Field, lane: tup
     return np.asarray(plants, dtype=np.float32)
 
 
+def _stones(site: Site, frame: Frame, zone: _Zones, lane: tuple[_Lane, ...]) -> Field:
+    """Strew small stones, too many to draw one by one: the peaks of a noise, about 3 to 10 cm across."""
+    peaks = fractal((site.seed, 9), frame, 0.03, 0.06, 0.3)
+    level = 3.6 - 1.4 * site.soil.stoniness - 0.9 * zone.mix("gravel")
+    stones = np.clip((peaks - level) * 3.0, 0.0, 1.0)
+    for one in lane:
+        if one.surface != "soil":
+            stones *= 1.0 - one.share
+    return np.asarray(stones, dtype=np.float32)
+
+
 def _relief(
     site: Site,
     frame: Frame,
     zone: _Zones,
     lane: tuple[_Lane, ...],
     grain: Field,
-    plants: Field,
-    blades: Field,
 ) -> Field:
     clods = fractal((site.seed, 5), frame, 0.01, 0.5, 0.6)
-    rough_m = np.float32(site.soil.clods_m) * zone.mix("clods") * (1.0 - 0.5 * plants)
+    rough_m = np.float32(site.soil.clods_m) * zone.mix("clods")
     height = clods * rough_m + grain * (rough_m * np.float32(0.25))
     gravel = zone.mix("gravel")
     if np.max(gravel) > 0.2:
@@ -258,7 +282,6 @@ def _relief(
         across += 0.06 * clods
         deep = np.minimum(furrow_m, np.float32(0.16 * site.furrow_m))
         height += deep * np.cos(across * np.float32(2 * math.pi / site.furrow_m) + np.float32(math.pi))
-    height += plants * zone.mix("blades") * (blades - 1.0) * np.float32(0.10 * site.growth.blade_m)
     for one in lane:
         smooth = 0.85 if one.surface in ("asphalt", "concrete") else 0.5
         height *= 1.0 - smooth * one.share
@@ -266,12 +289,12 @@ def _relief(
     return np.asarray(height, dtype=np.float32)
 
 
-def _paved(soil: Any, lane: tuple[_Lane, ...], column: int, grain: Field) -> Any:
+def _paved(soil: Any, lane: tuple[_Lane, ...], column: int, tone: Field) -> Any:
     surfaces: dict[str, Spectrum] = {"asphalt": PAINTS["asphalt"], "concrete": PAINTS["concrete"]}
     surfaces["gravel"] = PAINTS["concrete"] * np.float32(1.1)
     for one in lane:
         if one.surface in surfaces:
-            paved = surfaces[one.surface][column] * (1.0 + 0.10 * grain)
+            paved = surfaces[one.surface][column] * (1.0 + tone)
             soil = soil + one.share * (paved - soil)
         else:
             soil = soil * (1.0 + 0.12 * one.share)
@@ -280,9 +303,9 @@ def _paved(soil: Any, lane: tuple[_Lane, ...], column: int, grain: Field) -> Any
 
 @lru_cache(maxsize=16)
 def _blade_tile(seed: int, gsd_m: float, blade_m: float) -> Field:
-    """A tile of grass blades that repeats without a seam; mean 1."""
+    """Draw a tile of grass blades that repeats without a seam; mean 1."""
     rng = np.random.default_rng([seed, 7])
-    length_px = max(2.0, blade_m / gsd_m)
+    length_px = max(2.0, blade_m / gsd_m * min(1.0, math.sqrt(_BLADE_WIDTH_M / gsd_m)))
     count = int(_TILE * _TILE / (2.2 * length_px))
     lean = rng.uniform(0.0, 2 * math.pi)
     heading = np.where(rng.random(count) < 0.55, rng.normal(lean, 0.7, count), rng.uniform(0, 2 * math.pi, count))
@@ -292,9 +315,9 @@ def _blade_tile(seed: int, gsd_m: float, blade_m: float) -> Field:
     mid = start + 0.5 * reach[:, None] * np.stack([np.cos(heading), np.sin(heading)], 1)
     end = mid + 0.5 * reach[:, None] * np.stack([np.cos(heading + bend), np.sin(heading + bend)], 1)
     lines = np.stack([start, mid, end], 1)
-    margin = int(math.ceil(1.4 * length_px)) + 1
+    margin = math.ceil(1.4 * length_px) + 1
     tile = np.full((_TILE + margin, _TILE + margin), 70, dtype=np.uint8)
-    thick = max(1, round(0.006 / gsd_m))
+    thick = max(1, round(_BLADE_WIDTH_M / gsd_m))
     levels = 24
     fixed = np.round(lines * 16).astype(np.int32)
     for level, part in enumerate(np.array_split(np.arange(count), levels)):
@@ -305,6 +328,7 @@ def _blade_tile(seed: int, gsd_m: float, blade_m: float) -> Field:
     whole[:, :margin] = np.where(tile[:_TILE, _TILE:] != 70, tile[:_TILE, _TILE:], whole[:, :margin])
     field = whole.astype(np.float32)
     field /= field.mean()
+    field = 1.0 + (field - 1.0) * np.float32(min(1.0, (1.6 * _BLADE_WIDTH_M / gsd_m) ** 0.7))  # a pixel sees several
     field.flags.writeable = False
     return field
 

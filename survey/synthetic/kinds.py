@@ -43,7 +43,8 @@ def _jitter(size_m: float, by: float = 0.05) -> tuple[float, float]:
 
 _HAZARDS = (
     Kind("at_disc", mines.mine_at, (0.29, 0.345), None, (0.06, 0.125), class_code="mine_at", reach=1.35),
-    Kind("ap_disc", mines.mine_ap_round, (0.092, 0.126), None, (0.04, 0.06), class_code="mine_ap", share=0.8, reach=1.6),
+    Kind("ap_disc", mines.mine_ap_round, (0.092, 0.126), None, (0.04, 0.06), class_code="mine_ap",
+         share=0.8, reach=1.6),
     Kind("ap_box", mines.mine_ap_box, _jitter(0.195), _jitter(0.088), (0.045, 0.068), class_code="mine_ap",
          share=0.2, outline="box"),
     Kind("stake", mines.mine_stake, _jitter(0.063), None, _jitter(0.12), class_code="mine_ap_fragmentation",
@@ -77,9 +78,12 @@ _HAZARDS = (
          outline="box"),
     Kind("shell_152", munitions.shell, _jitter(0.70), _jitter(0.152), _jitter(0.152), class_code="shell", share=0.4,
          outline="box"),
-    Kind("crater_small", earthworks.crater, (0.5, 1.5), None, (0.12, 0.26), "earth", "crater", 0.4, 3.2, of_length=True),
-    Kind("crater_medium", earthworks.crater, (1.5, 4.0), None, (0.12, 0.26), "earth", "crater", 0.4, 3.0, of_length=True),
-    Kind("crater_large", earthworks.crater, (5.0, 12.0), None, (0.12, 0.24), "earth", "crater", 0.2, 2.5, of_length=True),
+    Kind("crater_small", earthworks.crater, (0.5, 1.5), None, (0.12, 0.26), "earth", "crater", 0.4, 3.2,
+         of_length=True),
+    Kind("crater_medium", earthworks.crater, (1.5, 4.0), None, (0.12, 0.26), "earth", "crater", 0.4, 3.0,
+         of_length=True),
+    Kind("crater_large", earthworks.crater, (5.0, 12.0), None, (0.12, 0.24), "earth", "crater", 0.2, 2.5,
+         of_length=True),
     Kind("trench", earthworks.trench, (12.0, 40.0), (0.6, 1.5), (0.6, 1.5), "earth", "trench", outline="path"),
     Kind("dugout", earthworks.dugout, (3.0, 8.0), None, (0.6, 1.6), "earth", "dugout", 1.0, 1.5, "box", (0.6, 0.9)),
     Kind("revetment", earthworks.revetment, (8.0, 12.0), (5.0, 7.0), (1.0, 2.0), "earth", "revetment", 1.0, 1.3, "box"),
@@ -92,9 +96,10 @@ _HAZARDS = (
 
 _HARMLESS = (
     Kind("stone", nature.stone, (0.05, 0.45), None, (0.25, 0.55), reach=1.3, slenderness=(0.5, 1.0), of_length=True),
-    Kind("round_stone", nature.round_stone, (0.09, 0.40), None, (0.2, 0.5), reach=1.1, slenderness=(0.75, 1.0), of_length=True),
+    Kind("round_stone", nature.round_stone, (0.09, 0.40), None, (0.2, 0.5), reach=1.1, slenderness=(0.75, 1.0),
+         of_length=True),
     Kind("pebble_heap", nature.pebble_heap, (0.4, 2.0), None, (0.05, 0.3), reach=1.5, slenderness=(0.5, 1.0)),
-    Kind("tuft", nature.tuft, (0.12, 0.7), None, (0.05, 0.35), "plant", reach=1.1),
+    Kind("tuft", nature.tuft, (0.12, 0.7), None, (0.03, 0.16), "plant", reach=1.1),
     Kind("leafy_weed", nature.leafy_weed, (0.08, 0.5), None, (0.02, 0.2), "plant", reach=1.1),
     Kind("bush", nature.bush, (0.4, 2.2), None, (0.3, 1.2), "plant", reach=1.3, slenderness=(0.6, 1.0)),
     Kind("tree", nature.bush, (2.5, 6.0), None, (2.0, 5.0), "plant", reach=1.3, slenderness=(0.75, 1.0)),
@@ -133,5 +138,5 @@ KINDS = MappingProxyType({kind.name: kind for kind in (*_HAZARDS, *_HARMLESS)})
 
 
 def kinds_of(class_code: str) -> tuple[Kind, ...]:
-    """The kinds a class is drawn as; empty where it cannot be drawn."""
+    """List the kinds a class is drawn as; empty where it cannot be drawn."""
     return tuple(kind for kind in _HAZARDS if kind.class_code == class_code)

@@ -66,9 +66,9 @@ def sun_over(light: Light, angle_deg: float, columns: NDArray[np.intp]) -> Sun:
 def lambert(height_m: Field, px_m: float, sun: Sun) -> Field:
     """Direct light on a relief against direct light on flat ground (1 = flat, 0 = turned away), at most 1.7."""
     kernel = np.array([[-0.5, 0.0, 0.5]], dtype=np.float32) / np.float32(px_m)
-    gx = cv2.filter2D(height_m, cv2.CV_32F, kernel, borderType=cv2.BORDER_REPLICATE)
-    gy = cv2.filter2D(height_m, cv2.CV_32F, kernel.T, borderType=cv2.BORDER_REPLICATE)
-    lit = 1.0 - (gx * np.float32(sun.right / sun.up) + gy * np.float32(sun.down / sun.up))
+    gx = np.asarray(cv2.filter2D(height_m, cv2.CV_32F, kernel, borderType=cv2.BORDER_REPLICATE), dtype=np.float32)
+    gy = np.asarray(cv2.filter2D(height_m, cv2.CV_32F, kernel.T, borderType=cv2.BORDER_REPLICATE), dtype=np.float32)
+    lit = np.asarray(1.0 - gx * np.float32(sun.right / sun.up) - gy * np.float32(sun.down / sun.up), dtype=np.float32)
     gx *= gx
     gy *= gy
     gx += gy

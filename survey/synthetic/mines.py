@@ -36,7 +36,7 @@ def rusted(pad: Pad, sheet: Field, share: float) -> Field:
 
 
 def mine_at(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A round anti-tank mine: body, rim, pressure plate, well and handle, in one of many builds."""
+    """Draw a round anti-tank mine: body, rim, pressure plate, well and handle, in one of many builds."""
     rng, radius = pad.rng, length_m / 2
     metal = rng.random() < 0.7
     body = paint(pad, _METAL if metal else _PLASTIC)
@@ -112,7 +112,7 @@ def _handle(pad: Pad, sheet: Field, height: Field, radius: float, body: Spectrum
 
 
 def _stencil(pad: Pad, sheet: Field, radius: float, plate: float) -> None:
-    """A few short marks, as of worn lettering."""
+    """Paint a few short marks, as of worn lettering."""
     ink = PAINTS[str(pad.rng.choice(["black", "white", "yellow_paint", "red_paint"]))]
     where = pad.rng.uniform(-0.5, 0.5)
     for k in range(int(pad.rng.integers(3, 8))):
@@ -121,7 +121,7 @@ def _stencil(pad: Pad, sheet: Field, radius: float, plate: float) -> None:
 
 
 def mine_ap_round(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A round blast mine: case, rubber top, and a stub at the side or a cross on the top."""
+    """Draw a round blast mine: case, rubber top, and a stub at the side or a cross on the top."""
     rng, radius = pad.rng, length_m / 2
     build = str(rng.choice(["collar", "cross", "plain"]))
     case = paint(pad, ("bakelite", "brown", "olive", "dark_green", "field_grey", "black"))
@@ -152,7 +152,7 @@ def mine_ap_round(pad: Pad, length_m: float, width_m: float, height_m: float) ->
 
 
 def mine_ap_box(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A wooden box mine: boards, a lid that overhangs, nail heads."""
+    """Draw a wooden box mine: boards, a lid that overhangs, nail heads."""
     rng = pad.rng
     wood = paint(pad, ("wood", "weathered_wood", "weathered_wood", "olive"))
     sheet = pad.fill(wood)
@@ -168,7 +168,7 @@ def mine_ap_box(pad: Pad, length_m: float, width_m: float, height_m: float) -> S
 
 
 def mine_stake(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A fragmentation mine on a stake, from above: a small ribbed iron body and a long shadow."""
+    """Draw a fragmentation mine on a stake, from above: a small ribbed iron body and a long shadow."""
     rng, radius = pad.rng, length_m / 2
     iron = paint(pad, ("rust", "dark_rust", "olive", "dark_green"))
     sheet = pad.fill(iron)
@@ -185,7 +185,7 @@ def mine_stake(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sk
 
 
 def mine_bounding(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A bounding mine of which the lid shows: a small green disc with a stub, prongs and a filler cap."""
+    """Draw a bounding mine of which the lid shows: a small green disc with a stub, prongs and a filler cap."""
     rng, radius = pad.rng, length_m / 2
     green = paint(pad, ("olive", "dark_green", "grass_green", "field_grey"))
     sheet = pad.fill(green)
@@ -205,7 +205,7 @@ def mine_bounding(pad: Pad, length_m: float, width_m: float, height_m: float) ->
 
 
 def mine_directional(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A directional mine: a curved plastic case seen from above on legs, or lying on its back."""
+    """Draw a directional mine: a curved plastic case seen from above on legs, or lying on its back."""
     rng = pad.rng
     green = paint(pad, ("olive", "dark_green", "grass_green", "brown"))
     sheet = pad.fill(green)
@@ -230,7 +230,7 @@ def mine_directional(pad: Pad, length_m: float, width_m: float, height_m: float)
 
 
 def mine_dish(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A dish-shaped directional mine, flat on the ground or leaning."""
+    """Draw a dish-shaped directional mine, flat on the ground or leaning."""
     rng, radius = pad.rng, length_m / 2
     green = paint(pad, ("olive", "dark_green", "field_grey", "rust"))
     sheet = pad.fill(green)
@@ -249,7 +249,7 @@ def mine_dish(pad: Pad, length_m: float, width_m: float, height_m: float) -> Ske
 
 
 def mine_winged(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A small winged mine: one thick wing, one flat wing, a cylinder between them."""
+    """Draw a small winged mine: one thick wing, one flat wing, a cylinder between them."""
     rng = pad.rng
     case = paint(pad, ("grass_green", "olive", "dark_green", "sand_paint", "brown", "white"), 0.2)
     sheet = pad.fill(case)

@@ -37,7 +37,7 @@ def _finish(pad: Pad, sketch: Sketch) -> Sketch:
 
 
 def shell(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """An artillery shell: flat base, driving band, ogive and perhaps a fuze."""
+    """Draw an artillery shell: flat base, driving band, ogive and perhaps a fuze."""
     h, r = length_m / 2, width_m / 2
     along = [-h, -h + 0.02, -0.1 * h, 0.35 * h, 0.72 * h, 0.9 * h, h]
     sketch = _turned(pad, along, [0.86 * r, r, r, 0.92 * r, 0.62 * r, 0.36 * r, 0.16 * r])
@@ -50,7 +50,7 @@ def shell(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
 
 
 def mortar_bomb(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A mortar bomb: drop-shaped body, thin boom, fins around the tail."""
+    """Draw a mortar bomb: drop-shaped body, thin boom, fins around the tail."""
     h, r = length_m / 2, width_m / 2
     tail = pad.rng.uniform(-0.5, -0.3) * h
     along = [-h, tail - 0.05 * h, tail + 0.1 * h, 0.15 * h, 0.45 * h, 0.85 * h, h]
@@ -68,7 +68,7 @@ def mortar_bomb(pad: Pad, length_m: float, width_m: float, height_m: float) -> S
 
 
 def rocket(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A rocket motor or a whole rocket lying flat: a long tube with a nozzle and folded fins."""
+    """Draw a rocket motor or a whole rocket lying flat: a long tube with a nozzle and folded fins."""
     h, r = length_m / 2, width_m / 2
     nosed = pad.rng.random() < 0.45
     along = [-h, -h + 0.02, h - 3.0 * r, h - r, h]
@@ -90,7 +90,7 @@ def rocket(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch
 
 
 def rocket_upright(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A rocket motor stuck in the ground: a tube end, fins around it, a long shadow, thrown-up soil."""
+    """Draw a rocket motor stuck in the ground: a tube end, fins around it, a long shadow, thrown-up soil."""
     r = width_m / 2
     sheet = pad.fill(paint(pad, ("grey", "field_grey", "olive", "rust")))
     tube = pad.disc(r)
@@ -103,7 +103,7 @@ def rocket_upright(pad: Pad, length_m: float, width_m: float, height_m: float) -
 
 
 def submunition_finned(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A finned submunition: a short fat cylinder with light fins at one end."""
+    """Draw a finned submunition: a short fat cylinder with light fins at one end."""
     h, r = length_m / 2, width_m / 2
     sketch = _turned(
         pad, [-0.35 * h, 0.8 * h, 0.95 * h, h], [r, r, 0.7 * r, 0.3 * r], ("grey", "steel", "olive", "field_grey")
@@ -116,7 +116,7 @@ def submunition_finned(pad: Pad, length_m: float, width_m: float, height_m: floa
 
 
 def submunition_ball(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A spherical submunition with raised bands."""
+    """Draw a spherical submunition with raised bands."""
     r = length_m / 2
     metal = paint(pad, ("steel", "grey", "aluminium", "rust"))
     sheet = pad.fill(metal)
@@ -127,7 +127,7 @@ def submunition_ball(pad: Pad, length_m: float, width_m: float, height_m: float)
 
 
 def submunition_cup(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A cup-shaped submunition lying down, with or without a cloth ribbon."""
+    """Draw a cup-shaped submunition lying down, with or without a cloth ribbon."""
     h, r = length_m / 2, width_m / 2
     sketch = _turned(pad, [-h, -h + 0.01, 0.8 * h, h], [0.8 * r, r, r, 0.6 * r], ("grey", "steel", "brass", "rust"))
     if pad.rng.random() < 0.6:

@@ -11,7 +11,7 @@ from survey.synthetic.sketch import Pad, Sketch, leaf_shape, mix
 
 
 def stone(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A stone with facets: an irregular outline, flat faces, a tone of its own."""
+    """Draw a stone with facets: an irregular outline, flat faces, a tone of its own."""
     rng = pad.rng
     angle = np.arctan2(pad.v, pad.u)
     wobble = 1.0 + sum(rng.normal(0.0, 0.12 / k) * np.cos(k * angle + rng.uniform(0, 6.3)) for k in (2, 3, 4, 5))
@@ -20,7 +20,7 @@ def stone(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
 
 
 def round_stone(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A water-worn stone: nearly round or oval, smooth, about the size of a mine."""
+    """Draw a water-worn stone: nearly round or oval, smooth, about the size of a mine."""
     rng = pad.rng
     angle = np.arctan2(pad.v, pad.u)
     wobble = 1.0 + rng.normal(0.0, 0.03) * np.cos(2 * angle) + rng.normal(0.0, 0.02) * np.cos(3 * angle + 1.0)
@@ -50,7 +50,7 @@ def _rock(pad: Pad, r: np.ndarray, width_m: float, height_m: float, facets: int)
 
 
 def pebble_heap(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A heap of small stones or broken brick."""
+    """Draw a heap of small stones or broken brick."""
     common, other = pad.site.stone_spectra()
     cells = pad.noise(0.05, 1)
     r = np.hypot(pad.u / length_m, pad.v / width_m) * 2 + 0.3 * pad.noise(0.2 * length_m, 3)
@@ -71,7 +71,7 @@ def _leaf_colour(pad: Pad, name: str | None = None) -> np.ndarray:
 
 
 def tuft(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A tuft of grass: blades from one root."""
+    """Draw a tuft of grass: blades from one root."""
     count = int(pad.rng.integers(14, 46))
     blades = leaf_shape(pad, count, length_m / 2, 0.007, 2 * math.pi)
     alpha = np.clip(blades * 2.2, 0.0, 1.0)
@@ -83,7 +83,7 @@ def tuft(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
 
 
 def leafy_weed(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A broad-leaved weed: a rosette of a few wide leaves."""
+    """Draw a broad-leaved weed: a rosette of a few wide leaves."""
     rng = pad.rng
     count = int(rng.integers(5, 12))
     angle = np.arctan2(pad.v, pad.u) + rng.uniform(0, 6.3) + 0.25 * pad.noise(0.4 * length_m)
@@ -98,7 +98,7 @@ def leafy_weed(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sk
 
 
 def bush(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A bush or a tree crown: clumps of leaves over a dome, dark gaps between them, a ragged edge."""
+    """Draw a bush or a tree crown: clumps of leaves over a dome, dark gaps between them, a ragged edge."""
     rng = pad.rng
     leaf_m = float(np.clip(0.03 + 0.02 * length_m, 0.02, 0.12))
     clump = pad.noise(0.16 * length_m, 2)
@@ -117,7 +117,7 @@ def bush(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
 
 
 def sunflower(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A sunflower head over its leaves: round, ringed, dark in the middle, yellow or withered."""
+    """Draw a sunflower head over its leaves: round, ringed, dark in the middle, yellow or withered."""
     rng, radius = pad.rng, width_m / 2
     angle = np.arctan2(pad.v, pad.u)
     leaves = pad.inside(
@@ -137,7 +137,7 @@ def sunflower(pad: Pad, length_m: float, width_m: float, height_m: float) -> Ske
 
 
 def branch(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """Dead wood: a stick with twigs."""
+    """Draw dead wood: a stick with twigs."""
     bark = PLANTS["grey_dry"] * np.float32(pad.rng.uniform(0.4, 1.2))
     sheet = pad.fill(bark)
     bend = 0.12 * length_m * np.sin(pad.u * math.pi / length_m + pad.rng.uniform(0, 3))
@@ -148,7 +148,7 @@ def branch(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch
 
 
 def leaf(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A fallen leaf: small, two-winged, of any autumn colour; about the size of a scatterable mine."""
+    """Draw a fallen leaf: small, two-winged, of any autumn colour; about the size of a scatterable mine."""
     rng = pad.rng
     outline = np.abs(pad.v) - 0.5 * width_m * np.clip(1.0 - (2 * pad.u / length_m) ** 2, 0, 1)
     alpha = pad.inside(outline) * (np.abs(pad.u) < length_m / 2)

@@ -62,7 +62,7 @@ class Frame:
         return min(xs), max(xs), min(ys), max(ys)
 
     def shrunk(self, factor: int) -> Frame:
-        """A coarser frame over the same ground, for fields that vary slowly."""
+        """Lay a coarser frame over the same ground, for fields that vary slowly."""
         return Frame(
             -(-self.width // factor) + 1,
             -(-self.height // factor) + 1,

@@ -20,7 +20,7 @@ from survey.synthetic.noise import Frame
 from survey.synthetic.scene import DrawnScene, compose, draw_things
 from survey.synthetic.sensor import compressed
 from survey.synthetic.site import Light, Site, site_of
-from survey.synthetic.world import World, build_world
+from survey.synthetic.world import build_world
 
 _GAMMA = 2.2
 _TYPICAL = np.array([0.30, 0.28, 0.22, 0.48, 0.62], dtype=np.float32)
@@ -192,7 +192,7 @@ def _fits(x_m: float, y_m: float, radius_m: float, frame: Frame, allowed: NDArra
 def _developed(
     photo: Photo, look: Look, gain: Plane, linear: Plane, change: Plane, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """The photograph with the change laid in, blurred, grained and compressed like the rest of it."""
+    """Lay the change into the photograph, blurred, grained and compressed like the rest of it."""
     touched = cv2.dilate((np.abs(change).max(axis=0) > 1e-4).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     drawn = np.empty_like(linear)
     solid = cv2.GaussianBlur(touched.astype(np.float32), (0, 0), max(look.blur_px, 0.5))
@@ -209,7 +209,7 @@ def _developed(
 
 
 def _noise(grey: Plane) -> float:
-    """Noise in grey levels: the quietest blocks' response to a Laplacian difference.
+    """Estimate noise in grey levels: the quietest blocks' response to a Laplacian difference.
 
     J. Immerkaer (1996), Fast noise variance estimation, doi:10.1006/cviu.1996.0060, on blocks of 32 pixels of
     which the quietest tenth is taken.
@@ -223,7 +223,7 @@ def _noise(grey: Plane) -> float:
 
 
 def _blur(grey: Plane, noise: float) -> float:
-    """Sigma (px) of the point spread: fine against coarse detail, if the ground itself is equally rich at all scales."""
+    """Estimate the point spread's sigma (px) from fine against coarse detail, on ground equally rich at all scales."""
     fine = grey - cv2.GaussianBlur(grey, (0, 0), 1.0)
     middle = cv2.GaussianBlur(grey, (0, 0), 1.0) - cv2.GaussianBlur(grey, (0, 0), 2.0)
     power = max(float(np.var(fine)) - 0.6 * noise**2, 1e-3) / max(float(np.var(middle)), 1e-3)

@@ -26,7 +26,7 @@ _ANY = (
 
 
 def can(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A drink or food can: lying, standing or trodden flat."""
+    """Draw a drink or food can: lying, standing or trodden flat."""
     rng, h, r = pad.rng, length_m / 2, width_m / 2
     sheet = pad.fill(paint(pad, _ANY))
     if rng.random() < 0.3:
@@ -43,7 +43,7 @@ def can(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
 
 
 def bottle(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A bottle of plastic or glass lying down."""
+    """Draw a bottle of plastic or glass lying down."""
     h, r = length_m / 2, width_m / 2
     sheet = pad.fill(paint(pad, ("clear_plastic", "white", "grass_green", "brown", "blue_paint", "yellow_paint")))
     alpha, height = lathe(pad, [-h, -0.95 * h, 0.3 * h, 0.65 * h, h], [0.85 * r, r, r, 0.35 * r, 0.3 * r])
@@ -54,7 +54,7 @@ def bottle(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch
 
 
 def tyre(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A car tyre lying flat, the ground or a rim showing in its middle."""
+    """Draw a car tyre lying flat, the ground or a rim showing in its middle."""
     rng, radius = pad.rng, length_m / 2
     sheet = pad.fill(PAINTS["tyre"] * np.float32(rng.uniform(0.7, 2.0)))
     hole = rng.uniform(0.48, 0.62) * radius
@@ -73,7 +73,7 @@ def tyre(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
 
 
 def bucket(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A bucket or pot, standing (its inside dark) or upside down."""
+    """Draw a bucket or pot, standing (its inside dark) or upside down."""
     rng, radius = pad.rng, length_m / 2
     colour = paint(pad, _ANY)
     sheet = pad.fill(colour)
@@ -93,7 +93,7 @@ def bucket(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch
 
 
 def lid(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A round lid, plate, pot bottom or paint-tin cover: flat, with one plain rim, of any colour."""
+    """Draw a round lid, plate, pot bottom or paint-tin cover: flat, with one plain rim, of any colour."""
     rng, radius = pad.rng, length_m / 2
     colour = paint(pad, _ANY)
     sheet = pad.fill(colour)
@@ -115,7 +115,7 @@ def lid(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
 
 
 def manhole(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A manhole cover in its frame, flush with the ground."""
+    """Draw a manhole cover in its frame, flush with the ground."""
     radius = length_m / 2
     iron = paint(pad, ("dark_rust", "steel", "concrete", "rust"))
     sheet = pad.fill(iron)
@@ -129,7 +129,7 @@ def manhole(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketc
 
 
 def bag(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A plastic bag or a rag: a bright crumpled shape."""
+    """Draw a plastic bag or a rag: a bright crumpled shape."""
     r = np.hypot(pad.u / length_m, pad.v / width_m) * 2 + 0.3 * pad.noise(0.3 * length_m, 2)
     alpha = pad.inside((r - 1.0) * width_m / 2)
     creases = pad.noise(0.12 * length_m, 3)
@@ -140,7 +140,7 @@ def bag(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
 
 
 def board(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A plank, panel or sheet of tin, whole or broken."""
+    """Draw a plank, panel or sheet of tin, whole or broken."""
     rng = pad.rng
     sheet = pad.fill(
         paint(pad, ("wood", "weathered_wood", "weathered_wood", "steel", "rust", "white", "concrete", "blue_paint"))
@@ -157,7 +157,7 @@ def board(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
 
 
 def pipe(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A length of pipe, a log or a pole: a long body without fins, nose or bands."""
+    """Draw a length of pipe, a log or a pole: a long body without fins, nose or bands."""
     h, r = length_m / 2, width_m / 2
     sheet = pad.fill(
         paint(pad, ("rust", "steel", "white", "weathered_wood", "wood", "concrete", "black", "grey", "blue_paint"))
@@ -168,7 +168,7 @@ def pipe(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
 
 
 def scrap(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A jagged piece of metal, tile or plastic."""
+    """Draw a jagged piece of metal, tile or plastic."""
     count = int(pad.rng.integers(4, 8))
     angles = np.sort(pad.rng.uniform(0, 2 * math.pi, count))
     radii = pad.rng.uniform(0.4, 1.0, count)
@@ -185,14 +185,14 @@ def scrap(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
 
 
 def post(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A single post or pole from above: a dot and a long shadow."""
+    """Draw a single post or pole from above: a dot and a long shadow."""
     sheet = pad.fill(paint(pad, ("weathered_wood", "concrete", "rust", "wood", "white")))
     alpha = pad.disc(length_m / 2)
     return Sketch(sheet, alpha, (alpha * height_m).astype(np.float32))
 
 
 def bale(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A round bale of straw lying on its side, or a square one."""
+    """Draw a round bale of straw lying on its side, or a square one."""
     straw = SOILS["sand"] * np.float32(pad.rng.uniform(0.8, 1.2))
     sheet = pad.fill(straw)
     if pad.rng.random() < 0.5:
@@ -205,7 +205,7 @@ def bale(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
 
 
 def car(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A car or van from above: body, dark panes, roof."""
+    """Draw a car or van from above: body, dark panes, roof."""
     rng = pad.rng
     colour = paint(pad, ("white", "grey", "black", "red_paint", "blue_paint", "steel", "rust"))
     sheet = pad.fill(colour)
@@ -219,7 +219,7 @@ def car(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
 
 
 def dung(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A cow pat or droppings: a dark lobed disc, ringed as it dries."""
+    """Draw a cow pat or droppings: a dark lobed disc, ringed as it dries."""
     r = pad.r / (length_m / 2) + 0.14 * pad.noise(0.3 * length_m, 2)
     alpha = pad.inside((r - 1.0) * length_m / 2)
     sheet = pad.fill(PAINTS["dung"] * np.float32(pad.rng.uniform(0.6, 2.4)))
@@ -230,7 +230,7 @@ def dung(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
 
 
 def puddle(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """Standing water that mirrors the sky, in a margin of wet soil."""
+    """Draw standing water that mirrors the sky, in a margin of wet soil."""
     r = np.hypot(pad.u / length_m, pad.v / width_m) * 2 + 0.35 * pad.noise(0.35 * length_m, 3)
     water = np.clip((0.8 - r) / 0.06, 0, 1)
     sky = PAINTS["water"] * np.float32(pad.rng.uniform(0.7, 3.5))
@@ -252,15 +252,15 @@ def _spot(pad: Pad, length_m: float, width_m: float, change: float) -> Sketch:
 
 
 def dark_spot(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A dark stain without relief: ash, oil, damp, the shadow of something that is not in the picture."""
+    """Draw a dark stain without relief: ash, oil, damp, the shadow of something that is not in the picture."""
     return _spot(pad, length_m, width_m, pad.rng.uniform(-0.7, -0.25))
 
 
 def pale_spot(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A pale stain without relief: salt, lime, dry sand."""
+    """Draw a pale stain without relief: salt, lime, dry sand."""
     return _spot(pad, length_m, width_m, pad.rng.uniform(0.2, 0.9))
 
 
 def soil_stain(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """A faint difference of soil."""
+    """Draw a faint difference of soil."""
     return _spot(pad, length_m, width_m, pad.rng.uniform(-0.3, 0.3))

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from survey.synthetic.noise import Field
 from survey.synthetic.site import Sensor
 
-_RED, _GREEN, _BLUE = 0, 1, 2
+_RED = 0
+_LEAST_SPAN = 0.12  # thermal levels; a camera does not blow its own noise up without bound
 
 
 def expose(radiance: Field, columns: NDArray[np.intp], sensor: Sensor, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -31,8 +32,11 @@ def expose(radiance: Field, columns: NDArray[np.intp], sensor: Sensor, rng: np.r
     -------
     uint8 array, (bands, height, width)
     """
-    bands = [_optics(plane, sensor) for plane in radiance]
-    level = float(np.mean([np.median(plane[::4, ::4]) for plane in bands]))
+    bands = [blurred(plane, sensor) for plane in radiance]
+    levels = np.array([max(float(np.median(plane[::4, ::4])), 1e-3) for plane in bands])
+    level = float(levels.mean())
+    pull = sensor.grey_world * (0.35 if _RED in columns else 1.0)
+    gains = np.array([sensor.balance[column] for column in columns]) * (level / levels) ** pull
     mid = sensor.exposure ** (1.0 / sensor.gamma)
     thermal = len(columns) == 1 and columns[0] == 4
     out = []
@@ -40,9 +44,9 @@ def expose(radiance: Field, columns: NDArray[np.intp], sensor: Sensor, rng: np.r
         if thermal:
             out.append(_stretch(plane, sensor))
             continue
-        gain = sensor.balance[columns[index]] * mid / max(level, 1e-3)
-        plane = plane * np.float32(gain) + np.float32(0.6 * sensor.haze * mid)
-        plane = cv2.pow(np.clip(plane, 0.0, None), sensor.gamma)
+        gain = gains[index] * mid / level
+        light = np.clip(plane * np.float32(gain) + np.float32(0.6 * sensor.haze * mid), 0.0, None)
+        plane = np.asarray(cv2.pow(light, sensor.gamma), dtype=np.float32)
         plane = sensor.exposure + (plane - sensor.exposure) * np.float32(sensor.contrast)
         out.append(_shoulder(plane))
     stack = np.stack(out)
@@ -54,25 +58,26 @@ def expose(radiance: Field, columns: NDArray[np.intp], sensor: Sensor, rng: np.r
     stack = np.stack([_noisy(plane, sensor, rng) for plane in stack])
     if sensor.sharpening > 0:
         stack = np.stack([_sharpened(plane, sensor.sharpening) for plane in stack])
-    bytes_ = np.clip(stack * 255.0 + 0.5, 0, 255).astype(np.uint8)
-    if sensor.jpeg_quality:
-        bytes_ = compressed(bytes_, sensor.jpeg_quality)
-    return bytes_
+    pixels: NDArray[np.uint8] = np.clip(stack * 255.0 + 0.5, 0, 255).astype(np.uint8)
+    return compressed(pixels, sensor.jpeg_quality) if sensor.jpeg_quality else pixels
 
 
 def compressed(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     """JPEG there and back: three bands together with shared colour, a fourth or a single one as grey."""
-    flags = [cv2.IMWRITE_JPEG_QUALITY, quality]
     out = pixels.copy()
     start = 0
     if len(pixels) >= 3:
-        _, data = cv2.imencode(".jpg", np.ascontiguousarray(np.moveaxis(pixels[:3], 0, -1)[..., ::-1]), flags)
-        out[:3] = np.moveaxis(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1], -1, 0)
+        colour = np.ascontiguousarray(np.moveaxis(pixels[:3], 0, -1)[..., ::-1])
+        out[:3] = np.moveaxis(_through_jpeg(colour, quality)[..., ::-1], -1, 0)
         start = 3
     for index in range(start, len(pixels)):
-        _, data = cv2.imencode(".jpg", pixels[index], flags)
-        out[index] = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+        out[index] = _through_jpeg(pixels[index], quality)
     return out
+
+
+def _through_jpeg(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_UNCHANGED), dtype=np.uint8)
 
 
 def blurred(plane: Field, sensor: Sensor) -> Field:
@@ -82,10 +87,6 @@ def blurred(plane: Field, sensor: Sensor) -> Field:
     if sensor.motion_px >= 1.0:
         plane = np.asarray(cv2.filter2D(plane, -1, _motion(sensor.motion_px, sensor.motion_deg)), dtype=np.float32)
     return plane
-
-
-def _optics(plane: Field, sensor: Sensor) -> Field:
-    return blurred(plane, sensor)
 
 
 def _motion(length_px: float, angle_deg: float) -> Field:
@@ -101,9 +102,9 @@ def _motion(length_px: float, angle_deg: float) -> Field:
 
 
 def _stretch(plane: Field, sensor: Sensor) -> Field:
-    """A thermal camera stretches each frame between its own extremes; absolute level is lost."""
+    """Stretch a frame between its own extremes, as thermal cameras do; the absolute level is lost."""
     low, high = np.percentile(plane[::4, ::4], (0.5, 99.8))
-    span = max(float(high - low), 1e-3) / np.float32(0.55 + 0.4 * sensor.exposure)
+    span = max(float(high - low), _LEAST_SPAN) / np.float32(0.55 + 0.4 * sensor.exposure)
     return np.asarray(sensor.exposure * 0.35 + (plane - low) / span * sensor.contrast, dtype=np.float32)
 
 

@@ -47,7 +47,8 @@ class Sensor(_Part):
     """Camera and processing, from reflectance to bytes.
 
     Lengths in pixels; ``noise`` in grey levels of 255; ``balance`` a gain for each of red, green, blue, nir
-    and thermal; ``jpeg_quality`` 0 = not compressed.
+    and thermal; ``grey_world`` is how far the camera pulls the picture's mean
+    towards grey (about 0-1; a third of it where it records true colours); ``jpeg_quality`` 0 = not compressed.
     """
 
     blur_px: float = 0.6
@@ -60,6 +61,7 @@ class Sensor(_Part):
     saturation: float = 1.0
     haze: float = 0.0
     balance: tuple[float, float, float, float, float] = (1.0, 1.0, 1.0, 1.0, 1.0)
+    grey_world: float = 0.0
     vignetting: float = 0.0
     sharpening: float = 0.0
     fringe_px: float = 0.0
@@ -67,7 +69,10 @@ class Sensor(_Part):
 
 
 class Soil(_Part):
-    """Names in :data:`SOILS`; ``blend`` shares out the second; ``wetness`` darkens, ``clods_m`` is relief."""
+    """Names in :data:`SOILS`; ``blend`` shares out the second; ``wetness`` darkens, ``clods_m`` is relief.
+
+    ``mottling`` and ``grain`` are relative changes of tone at metres and at centimetres, ``stoniness`` 0-1.
+    """
 
     first: str
     second: str
@@ -76,11 +81,15 @@ class Soil(_Part):
     wetness: float
     clods_m: float
     mottling: float
+    grain: float
     stoniness: float
 
 
 class Growth(_Part):
-    """Names in :data:`PLANTS`; ``dryness`` 0 green to 1 dry; ``density`` scales every cover's plants."""
+    """Names in :data:`PLANTS`; ``dryness`` 0 green to 1 dry; ``density`` scales every cover's plants.
+
+    ``blade_m`` is the length of a blade of grass, ``patch_m`` the size of patches, ``texture`` scales contrast.
+    """
 
     green: str
     dry: str
@@ -88,6 +97,7 @@ class Growth(_Part):
     dryness: float
     density: float
     blade_m: float
+    texture: float
     patch_m: float
 
 
@@ -126,7 +136,7 @@ class Site(_Part):
         return PLANTS[self.growth.green], PLANTS[self.growth.dry], PLANTS[self.growth.bush]
 
     def stone_spectra(self) -> tuple[Spectrum, Spectrum]:
-        """The common stone and a rarer one."""
+        """Name the common stone and a rarer one."""
         return STONES[self.stone], STONES[self.stone_other]
 
 
@@ -203,7 +213,8 @@ def site_of(seed: int) -> Site:
             blend=float(rng.uniform(0.0, 0.7)),
             wetness=float(max(0.0, rng.uniform(-0.6, 0.8))),
             clods_m=float(rng.uniform(0.003, 0.022)),
-            mottling=float(rng.uniform(0.03, 0.16)),
+            mottling=float(rng.uniform(0.02, 0.14)),
+            grain=float(rng.uniform(0.03, 0.14)),
             stoniness=float(rng.beta(0.8, 2.0)),
         ),
         growth=Growth(
@@ -213,6 +224,7 @@ def site_of(seed: int) -> Site:
             dryness=dryness,
             density=float(rng.uniform(0.5, 1.25)),
             blade_m=float(rng.uniform(0.05, 0.28)),
+            texture=float(rng.uniform(0.6, 2.4)),
             patch_m=float(rng.uniform(0.2, 2.5)),
         ),
         stone=str(stones[0]),
@@ -262,16 +274,17 @@ def draw_sensor(rng: np.random.Generator) -> Sensor:
     warmth, tint = rng.normal(0.0, 0.09), rng.normal(0.0, 0.035)
     balance = (1 + warmth, 1 + tint, 1 - warmth, float(rng.uniform(0.75, 1.25)), 1.0)
     return Sensor(
-        blur_px=float(rng.uniform(0.35, 1.1)),
-        motion_px=float(max(0.0, rng.uniform(-2.5, 2.2))),
+        blur_px=float(rng.uniform(0.3, 0.6) if rng.random() < 0.6 else rng.uniform(0.6, 1.2)),
+        motion_px=float(max(0.0, rng.uniform(-4.0, 2.2))),
         motion_deg=float(rng.uniform(0.0, 180.0)),
         noise=float(rng.uniform(0.4, 4.5)),
-        exposure=float(rng.uniform(0.30, 0.58)),
+        exposure=float(rng.uniform(0.34, 0.60)),
         gamma=float(rng.uniform(0.40, 0.60)),
         contrast=float(rng.uniform(0.85, 1.35)),
-        saturation=float(rng.uniform(0.75, 1.45)),
+        saturation=float(rng.uniform(0.65, 1.2)),
         haze=float(max(0.0, rng.uniform(-0.05, 0.10))),
         balance=tuple(float(b) for b in balance),  # type: ignore[arg-type]
+        grey_world=float(rng.uniform(0.0, 1.1)),
         vignetting=float(max(0.0, rng.uniform(-0.2, 0.3))),
         sharpening=float(max(0.0, rng.uniform(-0.6, 1.4))),
         fringe_px=float(max(0.0, rng.uniform(-0.8, 0.5))),

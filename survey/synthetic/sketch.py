@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -49,11 +50,11 @@ class Pad:
         return np.asarray(np.hypot(self.u, self.v), dtype=np.float32)
 
     def noise(self, cell_m: float, octaves: int = 2) -> Field:
-        """Unit noise with grains of this size."""
+        """Make unit noise with grains of this size."""
         return patch_noise(self.rng, self.shape, max(1.0, cell_m / self.px_m), octaves)
 
     def fill(self, spectrum: Spectrum) -> Field:
-        """A sheet of one material, (bands, rows, columns)."""
+        """Fill a sheet of one material, (bands, rows, columns)."""
         sheet = np.empty((len(self.columns), *self.shape), dtype=np.float32)
         sheet[:] = spectrum[self.columns][:, None, None]
         return sheet
@@ -63,16 +64,16 @@ class Pad:
         return np.asarray(np.clip(0.5 - distance_m / self.px_m, 0.0, 1.0), dtype=np.float32)
 
     def disc(self, radius_m: float, u0: float = 0.0, v0: float = 0.0) -> Field:
-        """A filled circle."""
+        """Draw a filled circle."""
         return self.inside(np.hypot(self.u - u0, self.v - v0) - radius_m)
 
     def ring(self, radius_m: float, width_m: float) -> Field:
-        """A circle line; where it is thinner than a pixel it fades instead of vanishing."""
+        """Draw a circle line; where it is thinner than a pixel it fades instead of vanishing."""
         band = np.clip(0.5 + (width_m / 2 - np.abs(self.r - radius_m)) / self.px_m, 0.0, 1.0)
         return np.asarray(band * min(1.0, width_m / self.px_m), dtype=np.float32)
 
     def box(self, length_m: float, width_m: float, u0: float = 0.0, v0: float = 0.0, round_m: float = 0.0) -> Field:
-        """A filled rectangle along the thing's axes, corners rounded by ``round_m``."""
+        """Draw a filled rectangle along the thing's axes, corners rounded by ``round_m``."""
         du = np.abs(self.u - u0) - (length_m / 2 - round_m)
         dv = np.abs(self.v - v0) - (width_m / 2 - round_m)
         outside = np.hypot(np.maximum(du, 0.0), np.maximum(dv, 0.0)) + np.minimum(np.maximum(du, dv), 0.0)
@@ -82,7 +83,7 @@ class Pad:
         """Distance from a line of points (u, v), and the signed side of it (left positive), metres."""
         nearest = np.full(self.shape, np.inf, dtype=np.float32)
         side = np.zeros(self.shape, dtype=np.float32)
-        for (u1, v1), (u2, v2) in zip(points, points[1:], strict=False):
+        for (u1, v1), (u2, v2) in pairwise(points):
             eu, ev = u2 - u1, v2 - v1
             length = max(math.hypot(eu, ev), 1e-9)
             du, dv = self.u - np.float32(u1), self.v - np.float32(v1)
@@ -95,11 +96,11 @@ class Pad:
         return nearest.astype(np.float32), side.astype(np.float32)
 
     def polygon(self, points: list[tuple[float, float]]) -> Field:
-        """A filled polygon of points (u, v) in metres, drawn with a smooth edge."""
+        """Draw a filled polygon of points (u, v) in metres, with a smooth edge."""
         distance = np.full(self.shape, -np.inf, dtype=np.float32)
         inside = np.zeros(self.shape, dtype=bool)
         nearest = np.full(self.shape, np.inf, dtype=np.float32)
-        for (u1, v1), (u2, v2) in zip(points, points[1:] + points[:1], strict=True):
+        for (u1, v1), (u2, v2) in pairwise([*points, points[0]]):
             eu, ev = u2 - u1, v2 - v1
             t = np.clip(((self.u - u1) * eu + (self.v - v1) * ev) / max(eu * eu + ev * ev, 1e-12), 0.0, 1.0)
             nearest = np.minimum(nearest, np.hypot(self.u - u1 - t * eu, self.v - v1 - t * ev))
@@ -135,7 +136,7 @@ def mix(sheet: Field, spectrum: Any, mask: Mask) -> Field:
 
 
 def lathe(pad: Pad, along: list[float], radii: list[float]) -> tuple[Field, Field]:
-    """A turned body lying on its side: alpha and height of a profile of radii at places along u (m)."""
+    """Turn a body lying on its side: alpha and height of a profile of radii at places along u (m)."""
     radius = np.interp(pad.u, along, radii, left=-1.0, right=-1.0).astype(np.float32)
     alpha = pad.inside(np.abs(pad.v) - radius)
     alpha *= radius > 0

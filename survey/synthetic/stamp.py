@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from survey.synthetic.ground import Canvas
 from survey.synthetic.kinds import KINDS
@@ -139,8 +138,8 @@ def _pad(
     x = ((np.arange(size[1] * fine, dtype=np.float32) + 0.5) / fine - np.float32(centre[0])) * np.float32(g)
     y = (np.float32(centre[1]) - (np.arange(size[0] * fine, dtype=np.float32) + 0.5) / fine) * np.float32(g)
     cos, sin = np.float32(math.cos(turn)), np.float32(math.sin(turn))
-    u = (y * sin)[:, None] + (x * cos)[None, :]
-    v = (y * cos)[:, None] - (x * sin)[None, :]
+    u: Field = np.asarray((y * sin)[:, None] + (x * cos)[None, :], dtype=np.float32)
+    v: Field = np.asarray((y * cos)[:, None] - (x * sin)[None, :], dtype=np.float32)
     earth, leaf = canvas.local_colours(site, window, rng)
     return Pad(u, v, px, canvas.columns, site, rng, earth, leaf, thing.age, thing.path)
 
@@ -198,7 +197,7 @@ def _blades(pad: Pad, size_m: float) -> Field:
     reach = size_m / pad.px_m
     count = int(np.clip(1.2 * (2 * reach) ** 2 / (blade * thick), 6, 400))
     row, col = np.unravel_index(int(np.argmin(pad.u * pad.u + pad.v * pad.v)), pad.shape)
-    start = rng.uniform(-1.3 * reach, 1.3 * reach, (count, 2)) + (float(col), float(row))
+    start = rng.uniform(-1.3 * reach, 1.3 * reach, (count, 2)) + np.array([float(col), float(row)])
     angle = rng.normal(rng.uniform(0, 2 * math.pi), 0.8, count)
     along = (blade * rng.uniform(0.4, 1.2, count))[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)
     lines = np.round(np.stack([start - along / 2, start + along / 2], 1) * 8).astype(np.int32)
@@ -215,7 +214,7 @@ def _lit(sketch: Sketch, pad: Pad, canvas: Canvas) -> tuple[Field, Field]:
     if float(np.ptp(sketch.height)) < 1e-4:
         lit = np.ones(pad.shape, dtype=np.float32)
     else:
-        smooth = cv2.GaussianBlur(sketch.height, (0, 0), 0.7)
+        smooth = np.asarray(cv2.GaussianBlur(sketch.height, (0, 0), 0.7), dtype=np.float32)
         lit = lambert(smooth, pad.px_m, sun)
         lit *= 1.0 - cast_shadow(sketch.height, pad.px_m, sun, 0.008 + 0.3 * pad.px_m)
     factor = 1.0 + sun.direct[:, None, None] * (lit - 1.0)[None]

@@ -185,7 +185,7 @@ def _hazards(code: str, number: int, site: Site, room: _Room, rng: np.random.Gen
     shares = shares / shares.sum()
     favourite = kinds[int(rng.choice(len(kinds), p=shares))]
     uniform = rng.random() < 0.5  # a field is often laid with one type
-    places = _places(code, number, room.extent, rng)
+    places = _Places(code, room.extent, rng)
     out: list[Thing] = []
     for _ in range(12 * number):
         if len(out) == number:
@@ -213,10 +213,10 @@ def _hidden(thing: Thing, site: Site, rng: np.random.Generator) -> Thing:
     return Thing(**{**thing.__dict__, "burial": burial, "cover": cover})
 
 
-class _places:
+class _Places:
     """An endless run of places (x, y, heading) in rows, in clusters, or without any pattern."""
 
-    def __init__(self, code: str, number: int, extent: Extent, rng: np.random.Generator) -> None:
+    def __init__(self, code: str, extent: Extent, rng: np.random.Generator) -> None:
         self._rng, self._extent = rng, extent
         patterns = ["row", "scatter"] if code in _SPACING_M else ["scatter"]
         if code in _CLUSTERED:
@@ -312,7 +312,7 @@ def _drawn(kind: Kind, x: float, y: float, heading: float, rng: np.random.Genera
 
 
 def _path(name: str, length_m: float, rng: np.random.Generator) -> tuple[tuple[float, float], ...]:
-    """A line about the centre: zigzag for a trench, straight for a fence or ditch, winding for a trail."""
+    """Draw a line about the centre: zigzag for a trench, straight for a fence or ditch, winding for a trail."""
     if name == "trench":
         leg, angle = rng.uniform(2.5, 6.0), rng.uniform(0.25, 0.75)
         count = max(2, round(length_m / leg))
