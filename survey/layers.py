@@ -225,6 +225,8 @@ HAZARD_OBJECTS = Layer(
         _text("model_version", "model that saw it"),
         _RUN_ID,
         _text("notes", "free text", nullable=True),
+        _text("reviewer_role", "role of the reviewer", nullable=True),
+        Column("reviewed_at", "time", "when it was reviewed", nullable=True),
     ),
     key="object_id",
 )
@@ -281,9 +283,9 @@ DENSITY_GRID = Layer(
         _count("n_confirmed", "confirmed items in the cell"),
         _count("n_unverified", "unverified items in the cell"),
         _number("expected_objects", "confirmed items and probabilities of the unverified, over detectability"),
-        _number("density_per_ha", "over a support of at least 1 ha around the cell", "1/ha"),
-        _number("density_low", "lower end of the interval", "1/ha"),
-        _number("density_high", "upper end of the interval", "1/ha"),
+        _number("density_per_ha", "over a support of at least 1 ha around the cell", "1/ha", nullable=True),
+        _number("density_low", "lower end of the interval", "1/ha", nullable=True),
+        _number("density_high", "upper end of the interval", "1/ha", nullable=True),
         _text("density_class", "class that holds the estimate", domain=CELL_CLASSES),
         _text("class_range", "classes the interval touches"),
         _text("confirmed_class", "the same from confirmed items alone", domain=CELL_CLASSES),
@@ -314,13 +316,14 @@ DISTRICTS = Layer(
         _number("hazard_area_ha", "hazard areas inside the district", "ha"),
         _count("n_objects", "objects in the district"),
         _count("n_areas", "hazard areas that touch the district"),
-        _number("density_per_ha", "expected items over analysed ground", "1/ha"),
+        _number("density_per_ha", "expected items over analysed ground", "1/ha", nullable=True),
         _text(
             "contamination_class",
-            "highest class that holds at least 1 % of the analysed ground",
+            "highest class that holds at least 1 % of the analysed ground; null where none was analysed",
             domain=DISTRICT_CLASSES,
+            nullable=True,
         ),
-        _text("confirmed_class", "the same from confirmed objects alone", domain=DISTRICT_CLASSES),
+        _text("confirmed_class", "the same from confirmed objects alone", domain=DISTRICT_CLASSES, nullable=True),
         _text("method_primary", "suggested method that covers most hectares", nullable=True),
         Column("imagery_from", "time", "earliest acquisition", nullable=True),
         Column("imagery_to", "time", "latest acquisition", nullable=True),
@@ -383,6 +386,19 @@ REVIEWS = Layer(
     ),
 )
 
+REVIEW_OUTLINES = Layer(
+    "review_outlines",
+    "Outlines drawn or moved by reviewers, append-only",
+    "MultiPolygon",
+    (
+        _text("object_id", "object the outline is of"),
+        _text("class_code", "class according to the reviewer"),
+        Column("reviewed_at", "time", "when"),
+        _text("source", "file the outline came from"),
+    ),
+)
+"""Goes with the row of ``reviews`` of the same object and time."""
+
 RUNS = Layer(
     "runs",
     "Provenance",
@@ -411,6 +427,7 @@ OUTPUT_LAYERS = (
     AREA_DISTRICTS,
     DISTRICT_COVERAGE,
     REVIEWS,
+    REVIEW_OUTLINES,
     RUNS,
 )
 """Layers of ``survey.gpkg`` in the order they are written."""
