@@ -222,6 +222,7 @@ HAZARD_OBJECTS = Layer(
         _text("image", "scene the object was seen in"),
         Column("acquired_at", "time", "when the image was taken", nullable=True),
         *_DISTRICT,
+        _text("area_id", "hazard area the object belongs to; null where it was rejected", nullable=True),
         _text("model_version", "model that saw it"),
         _RUN_ID,
         _text("notes", "free text", nullable=True),

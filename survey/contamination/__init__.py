@@ -1,0 +1,1 @@
+"""The map plane: tables of objects, coverage and districts in, contamination layers out."""

@@ -1,0 +1,193 @@
+"""Imaged ground as one map: pieces of many scenes, projected once, each spot of ground in one piece only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+
+from survey.contamination.plane import Bools, Floats, Geometries, Ints, Plane, polygons_only
+from survey.hazards import FAMILIES, ITEM_FAMILIES
+from survey.layers import COVERAGE_PIECES, COVERAGE_STATUSES, conform
+
+NO_ITEMS = "no mine, submunition or other explosive item could be seen at this resolution"
+"""Reason of ground on which only indicators could have been seen."""
+
+OUTSIDE_INTEREST = "outside the area of interest"
+
+_CRUMB_M2 = 1e-6
+"""Leftovers of two lines on top of each other, square metres; thrown away."""
+
+
+def join_coverage(
+    coverage: Iterable[gpd.GeoDataFrame], plane: Plane, area_of_interest: gpd.GeoDataFrame | None = None
+) -> pd.DataFrame:
+    """Return imaged ground as disjoint pieces on the plane.
+
+    Where scenes overlap, assessable ground comes before ground that is not assessable, and that before ground
+    that was not analysed; among equals the finer ground sampling distance, then the newer image, then the name.
+    The first gives image, resolution and detectability; a family that any scene could have shown counts as seen.
+
+    Parameters
+    ----------
+    coverage : iterable of GeoDataFrame
+        Each in the layer ``COVERAGE_PIECES``, in the CRS of its scene.
+    plane : Plane
+    area_of_interest : GeoDataFrame, optional
+        Ground outside it counts as not analysed.
+
+    Returns
+    -------
+    DataFrame
+        Columns of ``COVERAGE_PIECES`` and ``shape`` (MultiPolygon on the plane), in order of precedence.
+    """
+    tables = [_on_plane(scene, plane) for scene in coverage]
+    tables = [table for table in tables if len(table)]
+    if not tables:
+        return conform(pd.DataFrame(), COVERAGE_PIECES).drop(columns="geometry").assign(shape=np.zeros(0, object))
+    pieces = pd.concat(tables, ignore_index=True)
+    if area_of_interest is not None:
+        pieces = _limited(pieces, area_of_interest, plane)
+    pieces = _ranked(pieces)
+    return _seen_by_any(_disjoint(pieces), pieces)
+
+
+def _on_plane(scene: gpd.GeoDataFrame, plane: Plane) -> pd.DataFrame:
+    """Dissolve equal pieces in the CRS of the scene, where their cells fit exactly, and project them once."""
+    pieces = conform(scene, COVERAGE_PIECES)
+    shapes = polygons_only(np.asarray(pieces.geometry.values, dtype=object))
+    pieces = pd.DataFrame(pieces.drop(columns="geometry"))
+    pieces["families"] = [ordered(f) for f in pieces["families"]]
+    only_indicators = (pieces["status"] == "analysed") & ~pieces["families"].map(_names_an_item).astype(bool)
+    pieces.loc[only_indicators, ["status", "reason"]] = ["not_assessable", NO_ITEMS]
+    pieces.loc[pieces["status"] == "analysed", "reason"] = ""
+    kept = ~shapely.is_empty(shapes)
+    pieces, shapes = pieces[kept].reset_index(drop=True), shapes[kept]
+    if len(pieces) == 0:
+        return pieces
+    group = pieces.groupby(list(pieces.columns), dropna=False, sort=True).ngroup().to_numpy()
+    order = np.argsort(group, kind="stable")
+    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
+    dissolved = pieces.iloc[order[starts]].reset_index(drop=True)
+    bounds = [*starts.tolist(), len(order)]
+    whole = np.empty(len(starts), dtype=object)
+    for i in range(len(starts)):
+        members = shapes[order[bounds[i] : bounds[i + 1]]]
+        whole[i] = members[0] if len(members) == 1 else shapely.union_all(members)
+    projected = plane.project(gpd.GeoSeries(whole, crs=scene.crs), f"coverage of {dissolved['image'].iloc[0]}")
+    return dissolved.assign(shape=polygons_only(projected))
+
+
+def ordered(families: str) -> str:
+    """Return family names joined with ``;`` in the order of :data:`survey.hazards.FAMILIES`."""
+    names = {f.strip() for f in families.split(";")}
+    return ";".join(f for f in FAMILIES if f in names)
+
+
+def _names_an_item(families: str) -> bool:
+    return any(f in ITEM_FAMILIES for f in families.split(";"))
+
+
+def area_on_plane(area_of_interest: gpd.GeoDataFrame, plane: Plane) -> shapely.Geometry:
+    """Return the area of interest as one shape on the plane."""
+    return shapely.union_all(polygons_only(plane.project(area_of_interest.geometry, "area of interest")))
+
+
+def _limited(pieces: pd.DataFrame, area_of_interest: gpd.GeoDataFrame, plane: Plane) -> pd.DataFrame:
+    """Split pieces at the area of interest; outside it nothing was analysed."""
+    interest = area_on_plane(area_of_interest, plane)
+    shapes = pieces["shape"].to_numpy(dtype=object)
+    inside = pieces.assign(shape=polygons_only(shapely.intersection(shapes, interest)))
+    outside = pieces.assign(
+        shape=polygons_only(shapely.difference(shapes, interest)),
+        status="not_analysed",
+        reason=OUTSIDE_INTEREST,
+        families="",
+        detectability=0.0,
+    )
+    both = pd.concat([inside, outside], ignore_index=True)
+    return both[~shapely.is_empty(both["shape"].to_numpy(dtype=object))]
+
+
+def _ranked(pieces: pd.DataFrame) -> pd.DataFrame:
+    """Order pieces by precedence."""
+    rank = pieces["status"].map({status: i for i, status in enumerate(COVERAGE_STATUSES)})
+    newest_first = -pieces["acquired_at"].astype("int64").where(pieces["acquired_at"].notna(), 0)
+    keys = pieces.assign(rank=rank, newest=newest_first)
+    by = ["rank", "gsd_cm", "newest", "image", "reason", "families", "detectability", "vegetation"]
+    order = keys.sort_values(by, kind="stable").index
+    return pieces.loc[order].reset_index(drop=True)
+
+
+def _disjoint(pieces: pd.DataFrame) -> pd.DataFrame:
+    """Take from every piece what pieces of higher precedence cover."""
+    whole = pieces["shape"].to_numpy(dtype=object)
+    rest = whole.copy()
+    low, high = shapely.STRtree(whole).query(whole, predicate="intersects")
+    pairs = high < low
+    low, high = low[pairs], high[pairs]
+    order = np.lexsort((high, low))
+    low, high = low[order], high[order]
+    # Pass k subtracts the k-th neighbour of every piece at once.
+    turn = np.arange(len(low)) - np.searchsorted(low, low)
+    for k in range(int(turn.max()) + 1 if len(turn) else 0):
+        now = (turn == k) & ~shapely.is_empty(rest[low])
+        rest[low[now]] = shapely.difference(rest[low[now]], whole[high[now]])
+    rest = polygons_only(rest)
+    return pieces.assign(shape=rest)[shapely.area(rest) > _CRUMB_M2].reset_index(drop=True)
+
+
+def _seen_by_any(disjoint: pd.DataFrame, pieces: pd.DataFrame) -> pd.DataFrame:
+    """Split pieces where another scene could have shown a family that the first could not."""
+    seeing = pieces[pieces["families"] != ""]
+    for families in sorted(seeing["families"].unique()):
+        eyes = seeing.loc[seeing["families"] == families, "shape"].to_numpy(dtype=object)
+        wanted = set(families.split(";"))
+        lacking = np.array([not wanted <= set(f.split(";")) for f in disjoint["families"]], dtype=bool)
+        lacking &= (disjoint["status"] != "not_analysed").to_numpy()
+        shapes = np.array(disjoint["shape"], dtype=object)
+        if not lacking.any():
+            continue
+        position = np.flatnonzero(lacking)
+        mine, eye = shapely.STRtree(eyes).query(shapes[position], predicate="intersects")
+        added = []
+        for one in np.unique(mine):
+            view = shapely.union_all(eyes[eye[mine == one]])
+            seen = polygons_only(np.array([shapely.intersection(shapes[position[one]], view)], dtype=object))[0]
+            if shapely.area(seen) <= _CRUMB_M2:
+                continue
+            unseen = polygons_only(np.array([shapely.difference(shapes[position[one]], view)], dtype=object))[0]
+            row = disjoint.iloc[[position[one]]].assign(shape=np.array([seen], dtype=object))
+            added.append(row.assign(families=ordered(f"{row['families'].iloc[0]};{families}")))
+            shapes[position[one]] = unseen
+        disjoint = pd.concat([disjoint.assign(shape=shapes), *added], ignore_index=True)
+        kept = shapely.area(disjoint["shape"].to_numpy(dtype=object)) > _CRUMB_M2
+        disjoint = disjoint[kept].reset_index(drop=True)
+    return disjoint
+
+
+def share_out(shapes: Geometries, districts: Geometries) -> tuple[Ints, Ints, Geometries]:
+    """Cut shapes by districts; only what crosses a boundary is cut.
+
+    Returns
+    -------
+    shape, district : int arrays
+        Position of the shape and of the district.
+    parts : array of geometry
+        What they share.
+    """
+    if len(shapes) == 0 or len(districts) == 0:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, object)
+    tree = shapely.STRtree(shapes)
+    district, shape = tree.query(districts, predicate="intersects")
+    inner_district, inner_shape = tree.query(districts, predicate="contains")
+    inside: Bools = np.isin(district * len(shapes) + shape, inner_district * len(shapes) + inner_shape)
+    parts = shapes[shape]
+    parts[~inside] = polygons_only(shapely.intersection(parts[~inside], districts[district[~inside]]))
+    areas: Floats = shapely.area(parts)
+    kept = areas > _CRUMB_M2
+    order = np.lexsort((district[kept], shape[kept]))
+    return shape[kept][order], district[kept][order], parts[kept][order]

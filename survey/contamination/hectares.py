@@ -1,0 +1,213 @@
+"""Hectares by district: every square metre of a district in one column, and the columns add up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import shapely
+
+from survey.contamination.cells import cell_areas
+from survey.contamination.ground import share_out
+from survey.contamination.plane import Floats, Geometries, Ints, merged
+from survey.contamination.rounding import largest_remainder
+from survey.errors import LayerError
+from survey.hazards import FAMILIES, ITEM_FAMILIES, classes
+from survey.layers import DISTRICT_CLASSES
+
+NO_IMAGERY = "no imagery"
+"""Reason of district ground that no scene covers."""
+
+_TOLERANCE_M2 = 0.01
+_SLIVER_M2 = 1.0
+"""Parts of the ground without imagery that are drawn only from this size on, square metres: gaps between cells of
+neighbouring pieces are narrower than a hair, and they are counted, not drawn."""
+
+_SHARE_FOR_CLASS = 0.01
+"""Share of the analysed ground a class must hold to be the district's: 1 %."""
+
+
+@dataclass(frozen=True)
+class DistrictGround:
+    """Imaged ground cut by districts.
+
+    Attributes
+    ----------
+    district_m2 : array, shape (districts,)
+    piece, district : int arrays, shape (n,)
+        Position in the ground table and in the districts.
+    shapes : array of geometry, shape (n,)
+        What they share.
+    unseen : array of geometry, shape (districts,)
+        Ground of each district without imagery.
+    """
+
+    district_m2: Floats
+    piece: Ints
+    district: Ints
+    shapes: Geometries
+    unseen: Geometries
+
+
+def cut_by_district(ground: pd.DataFrame, districts: Geometries) -> DistrictGround:
+    """Cut imaged ground by districts, and find what no imagery covers.
+
+    Raises
+    ------
+    LayerError
+        The parts do not add up to the district to within 0.01 square metres: a bug, not bad data.
+    """
+    shapes = ground["shape"].to_numpy(dtype=object)
+    piece, district, parts = share_out(shapes, districts)
+    district_m2 = shapely.area(districts) if len(districts) else np.zeros(0)
+    unseen = districts.copy()
+    for index in np.unique(district):
+        unseen[index] = shapely.difference(districts[index], shapely.union_all(parts[district == index]))
+    imaged = np.bincount(district, weights=shapely.area(parts), minlength=len(districts))
+    residual = np.abs(district_m2 - imaged - shapely.area(unseen)) if len(districts) else np.zeros(0)
+    tolerance = np.maximum(_TOLERANCE_M2, 1e-11 * district_m2)
+    if (residual > tolerance).any():
+        worst = int(np.argmax(residual))
+        raise LayerError(
+            f"The ground of district number {worst + 1} does not add up: {residual[worst]:.3f} m2 are counted twice or "
+            f"not at all. Please report this with the job's districts and coverage."
+        )
+    parts_unseen, owner = shapely.get_parts(unseen, return_index=True)
+    drawn = shapely.area(parts_unseen) >= _SLIVER_M2
+    unseen = merged(parts_unseen[drawn], owner[drawn], len(districts))
+    return DistrictGround(district_m2, piece, district, parts, unseen)
+
+
+def class_square_metres(cut: DistrictGround, ground: pd.DataFrame, cells: pd.DataFrame, cell_m: float) -> list[Floats]:
+    """Return analysed square metres of each district by density class, with all objects and confirmed ones alone.
+
+    Returns
+    -------
+    list of two arrays, shape (districts, len(DISTRICT_CLASSES))
+    """
+    count, width = len(cut.district_m2), len(DISTRICT_CLASSES)
+    analysed = (ground["status"] == "analysed").to_numpy()[cut.piece]
+    table = cell_areas(cut.shapes[analysed], cell_m)
+    number = pd.MultiIndex.from_frame(cells[["row", "col"]])
+    at = number.get_indexer(pd.MultiIndex.from_frame(table[["row", "col"]]))
+    district = cut.district[analysed][table["shape"].to_numpy()]
+    sums = []
+    for column in ("number", "confirmed_number"):
+        group = district * width + cells[column].to_numpy()[at]
+        flat = np.bincount(group, weights=table["area_m2"].to_numpy(), minlength=count * width)
+        sums.append(flat.reshape(count, width))
+    return sums
+
+
+def hectares(cut: DistrictGround, ground: pd.DataFrame, by_class: list[Floats]) -> pd.DataFrame:
+    """Return the hectare columns of the ``districts`` layer, rounded to the square metre so that they add up."""
+    count = len(cut.district_m2)
+    status = ground["status"].to_numpy(dtype=object)[cut.piece]
+    square_metres = shapely.area(cut.shapes)
+
+    def total(wanted: str) -> Floats:
+        chosen = status == wanted
+        return np.bincount(cut.district[chosen], weights=square_metres[chosen], minlength=count)
+
+    not_assessable = total("not_assessable")
+    parts = np.column_stack([by_class[0], not_assessable])
+    parts = np.column_stack([parts, np.maximum(cut.district_m2 - parts.sum(axis=1), 0.0)]) / 1e4
+    rounded = largest_remainder(parts, cut.district_m2 / 1e4)
+    names = [f"{name}_ha" for name in DISTRICT_CLASSES]
+    table = pd.DataFrame(rounded, columns=[*names, "not_assessable_ha", "not_analysed_ha"])
+    table["analysed_ha"] = table[names].sum(axis=1).round(4)
+    table["district_ha"] = np.round(cut.district_m2 / 1e4, 4)
+    sure = largest_remainder(by_class[1] / 1e4, table["analysed_ha"].to_numpy())
+    for column, name in zip(sure.T, DISTRICT_CLASSES, strict=True):
+        table[f"confirmed_{name}_ha"] = column
+    table["contamination_class"] = _class_of(by_class[0])
+    table["confirmed_class"] = _class_of(by_class[1])
+    return table
+
+
+def _class_of(square_metres: Floats) -> list[str | None]:
+    """Return the highest class that holds at least 1 % of the analysed ground; nothing where none was analysed."""
+    analysed = square_metres.sum(axis=1)
+    names: list[str | None] = []
+    for row, whole in zip(square_metres, analysed, strict=True):
+        if whole <= 0.0:
+            names.append(None)
+            continue
+        holds = np.flatnonzero(row[1:] >= _SHARE_FOR_CLASS * whole) + 1
+        names.append(DISTRICT_CLASSES[holds.max()] if len(holds) else DISTRICT_CLASSES[0])
+    return names
+
+
+def in_district(
+    cut: DistrictGround, ground: pd.DataFrame, placed: pd.DataFrame, shares: pd.DataFrame, areas: pd.DataFrame
+) -> pd.DataFrame:
+    """Return what else is known of each district: objects, areas, density, method, dates of the imagery."""
+    count = len(cut.district_m2)
+    active = placed[placed["active"] & (placed["district"] >= 0)]
+    where = active["district"].to_numpy()
+    analysed = (ground["status"] == "analysed").to_numpy()[cut.piece]
+    analysed_ha = np.bincount(cut.district[analysed], weights=shapely.area(cut.shapes[analysed]), minlength=count) / 1e4
+    expected = np.bincount(where, weights=active["item"] * active["expected"], minlength=count)
+    density = np.divide(expected, np.maximum(analysed_ha, 1.0), out=np.full(count, np.nan), where=analysed_ha > 0)
+    in_areas = np.bincount(shares["district"], weights=shares["area_m2"], minlength=count)
+    seen = pd.DataFrame({"district": cut.district, "at": ground["acquired_at"].iloc[cut.piece].array})
+    dates = seen.groupby("district")["at"].agg(["min", "max"]).reindex(range(count))
+    return pd.DataFrame(
+        {
+            "hazard_area_ha": np.round(in_areas / 1e4, 4),
+            "n_objects": np.bincount(where, minlength=count),
+            "n_areas": np.bincount(shares["district"], minlength=count),
+            "density_per_ha": np.round(density, 4),
+            "method_primary": _largest_method(shares, areas, count),
+            "imagery_from": dates["min"],
+            "imagery_to": dates["max"],
+        }
+    )
+
+
+def _largest_method(shares: pd.DataFrame, areas: pd.DataFrame, count: int) -> list[str | None]:
+    """Return the method that covers most square metres of each district; of equals, the first by name."""
+    method = areas["method_primary"].to_numpy(dtype=object)[shares["area"]]
+    sums = shares.assign(method=method).groupby(["district", "method"])["area_m2"].sum().reset_index()
+    sums = sums.sort_values(["district", "area_m2", "method"], ascending=[True, False, True], kind="stable")
+    best = sums.drop_duplicates("district").set_index("district")["method"]
+    return [best.get(i) for i in range(count)]
+
+
+def coverage_by_family(cut: DistrictGround, ground: pd.DataFrame, districts: pd.DataFrame) -> pd.DataFrame:
+    """Return, for each district and family, imaged ground on which the family could and could not have been seen.
+
+    Parameters
+    ----------
+    districts : DataFrame
+        ``district_code``, ``analysed_ha`` and ``not_assessable_ha`` of each district.
+    """
+    known = {c.family for c in classes().values()} - {"unknown", "clutter"}
+    seen = [set(f.split(";")) for f in ground["families"]]
+    wanted = [f for f in FAMILIES if f in known.union(*seen)]
+    status = ground["status"].to_numpy(dtype=object)[cut.piece]
+    square_metres = np.where(status == "not_analysed", 0.0, shapely.area(cut.shapes))
+    imaged = np.round((districts["analysed_ha"] + districts["not_assessable_ha"]).to_numpy(dtype=np.float64), 4)
+    tables = []
+    for family in wanted:
+        shown = np.array([family in s for s in seen], dtype=bool)[cut.piece]
+        if family in ITEM_FAMILIES:
+            shown = shown & (status == "analysed")
+        visible = np.bincount(cut.district[shown], weights=square_metres[shown], minlength=len(districts)) / 1e4
+        visible = np.minimum(np.round(visible, 4), imaged)
+        tables.append(
+            pd.DataFrame(
+                {
+                    "district_code": districts["district_code"].to_numpy(dtype=object),
+                    "family": family,
+                    "analysed_ha": visible,
+                    "not_assessable_ha": np.round(imaged - visible, 4),
+                }
+            )
+        )
+    if not tables:
+        return pd.DataFrame()
+    joined = pd.concat(tables, ignore_index=True)
+    place = np.tile(np.arange(len(districts)), len(wanted))
+    return joined.iloc[np.argsort(place, kind="stable")].reset_index(drop=True)

@@ -1,0 +1,195 @@
+"""Outlines of hazard areas: what the evidence spans, grown by the fade-out of each piece of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+
+from survey.contamination.clusters import Mesh
+from survey.contamination.plane import Bools, Floats, Geometries, Ints, polygons_only
+
+_CORNERS = 4
+"""Segments to a quarter circle: sixteen turning points go round a single object, not a hundred."""
+
+_OUTSIDE = 1.0 / np.cos(np.pi / (4 * _CORNERS))
+"""Growth of a radius that puts the sides of the polygon, not its corners, on the circle."""
+
+_STEP_M = 0.3
+"""Turning points closer than this, metres, are one: programmes refuse vertices equal to 1e-6 degrees."""
+
+
+@dataclass(frozen=True)
+class Outlining:
+    """How outlines are tidied: lengths in metres, areas in square metres."""
+
+    simplify_m: float
+    hole_m2: float
+
+
+def outlines(
+    mesh: Mesh, group: Ints, fade_m: Floats, extra: tuple[Geometries, Ints, Floats], tidy: Outlining
+) -> Geometries:
+    """Return the outline of each group of corners, as valid polygons that hold every corner's disc.
+
+    Parameters
+    ----------
+    mesh : Mesh
+    group : int array, shape (corners,)
+        Group of each corner, 0 … n - 1.
+    fade_m : array, shape (corners,)
+        Distance the area reaches beyond the corner, metres.
+    extra : shapes, their groups, their distances
+        What belongs to a group besides corners: outlines of long objects, polygons of evidence, ends of rows.
+    tidy : Outlining
+
+    Returns
+    -------
+    array of Polygon or MultiPolygon, shape (n,)
+        The triangles and edges of the group grown by its smallest distance, and every edge and corner with a
+        larger distance grown by its own: a concave hull with fade-out where evidence scatters, a disc round a
+        single object. Slightly outside the exact shape, never inside.
+    """
+    count = int(group.max()) + 1 if len(group) else 0
+    least = np.full(count, np.inf)
+    np.minimum.at(least, group, fade_m)
+    triangles = mesh.triangles
+    if len(triangles):
+        own = group[triangles]
+        triangles = triangles[(own[:, 0] == own[:, 1]) & (own[:, 0] == own[:, 2])]
+    edges = mesh.edges
+    used = _times_used(edges, triangles, len(mesh.xy))
+    alone = np.ones(len(mesh.xy), dtype=bool)
+    alone[edges.reshape(-1)] = False
+    alone[triangles.reshape(-1)] = False
+
+    margin = tidy.simplify_m
+    pieces, owners = [], []
+    for shapes, owner in (
+        _filled(mesh.xy, triangles, group),
+        _lines(mesh.xy, edges[used == 0], group),
+        (shapely.points(mesh.xy[alone]), group[alone]),
+    ):
+        pieces.append(_grown(shapes, least[owner] + margin))
+        owners.append(owner)
+    pieces_far, owners_far = _farther(mesh, group, fade_m, (least, edges[used < 2]), margin)
+    shapes, owner, distance = extra
+    pieces += [*pieces_far, _grown(shapes, distance + margin)]
+    owners += [*owners_far, owner]
+    return tidied(_united(np.concatenate(pieces), np.concatenate(owners), count), tidy)
+
+
+def _times_used(edges: Ints, triangles: Ints, corners: int) -> Ints:
+    """Return how many triangles each edge is a side of: 2 inside the filled ground, 1 on its rim, 0 outside."""
+    sides = np.sort(np.vstack([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [0, 2]]]), axis=1)
+    keys, times = np.unique(sides[:, 0] * corners + sides[:, 1], return_counts=True)
+    wanted = edges[:, 0] * corners + edges[:, 1]
+    if len(keys) == 0:
+        return np.zeros(len(edges), np.int64)
+    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    return np.where(keys[at] == wanted, times[at], 0)
+
+
+def _filled(xy: Floats, triangles: Ints, group: Ints) -> tuple[Geometries, Ints]:
+    """Return the triangles of each group as one shape."""
+    if len(triangles) == 0:
+        return np.zeros(0, object), np.zeros(0, np.int64)
+    order = np.argsort(group[triangles[:, 0]], kind="stable")
+    triangles = triangles[order]
+    owner, dense = np.unique(group[triangles[:, 0]], return_inverse=True)
+    rings = shapely.polygons(xy[triangles[:, [0, 1, 2, 0]]])
+    together = shapely.geometrycollections(rings, indices=dense)
+    joined: Geometries = shapely.coverage_union_all(together[:, None], axis=1)
+    odd = ~shapely.is_valid(joined)  # nearly flat triangles may overlap by rounding
+    joined[odd] = shapely.union_all(together[odd][:, None], axis=1)
+    return joined, owner
+
+
+def _lines(xy: Floats, edges: Ints, group: Ints) -> tuple[Geometries, Ints]:
+    """Return the edges of each group as one shape."""
+    if len(edges) == 0:
+        return np.zeros(0, object), np.zeros(0, np.int64)
+    order = np.argsort(group[edges[:, 0]], kind="stable")
+    edges = edges[order]
+    owner, dense = np.unique(group[edges[:, 0]], return_inverse=True)
+    return shapely.multilinestrings(shapely.linestrings(xy[edges]), indices=dense), owner
+
+
+def _farther(
+    mesh: Mesh, group: Ints, fade_m: Floats, rim: tuple[Floats, Ints], margin: float
+) -> tuple[list[Geometries], list[Ints]]:
+    """Return what reaches farther than the least distance of its group: edges by both ends, corners alone."""
+    least, edges = rim
+    reach = np.minimum(fade_m[edges[:, 0]], fade_m[edges[:, 1]])
+    far = reach > least[group[edges[:, 0]]]
+    edges, reach = edges[far], reach[far]
+    covered: Bools = np.zeros(len(mesh.xy), dtype=bool)
+    for end in (0, 1):
+        covered[edges[fade_m[edges[:, end]] == reach, end]] = True
+    corners = np.flatnonzero((fade_m > least[group]) & ~covered)
+    lines = shapely.linestrings(mesh.xy[edges]) if len(edges) else np.zeros(0, object)
+    discs = shapely.points(mesh.xy[corners]) if len(corners) else np.zeros(0, object)
+    pieces = [_grown(lines, reach + margin), _grown(discs, fade_m[corners] + margin)]
+    return pieces, [group[edges[:, 0]], group[corners]]
+
+
+def _grown(shapes: Geometries, distance: Floats) -> Geometries:
+    if len(shapes) == 0:
+        return np.zeros(0, object)
+    grown: Geometries = shapely.buffer(shapes, distance * _OUTSIDE, quad_segs=_CORNERS)
+    return grown
+
+
+def _united(pieces: Geometries, owners: Ints, count: int) -> Geometries:
+    """Return the union of the pieces of each group."""
+    result = np.full(count, shapely.Polygon(), dtype=object)
+    order = np.argsort(owners, kind="stable")
+    owners, pieces = owners[order], pieces[order]
+    many = np.bincount(owners, minlength=count)[owners] > 1
+    result[owners[~many]] = pieces[~many]
+    if many.any():
+        present, dense = np.unique(owners[many], return_inverse=True)
+        together = shapely.geometrycollections(pieces[many], indices=dense)
+        result[present] = shapely.union_all(together[:, None], axis=1)
+    return result
+
+
+def tidied(shapes: Geometries, tidy: Outlining) -> Geometries:
+    """Return shapes without needless vertices and without holes too small to work around."""
+    shapes = polygons_only(shapely.simplify(without_small_holes(shapes, tidy.hole_m2), tidy.simplify_m))
+    return polygons_only(shapely.remove_repeated_points(shapes, _STEP_M))
+
+
+def without_small_holes(shapes: Geometries, hole_m2: float) -> Geometries:
+    """Return shapes whose holes are at least ``hole_m2`` square metres."""
+    parts, shape_of_part = shapely.get_parts(shapes, return_index=True)
+    holed = np.flatnonzero(shapely.get_num_interior_rings(parts) > 0)
+    if len(holed) == 0:
+        return shapes
+    rings, part_of_ring = shapely.get_rings(parts[holed], return_index=True)
+    first = np.diff(part_of_ring, prepend=-1) != 0
+    kept = first | (shapely.area(shapely.polygons(rings)) >= hole_m2)
+    rebuilt = shapely.polygons(rings[kept], indices=part_of_ring[kept])
+    parts = parts.copy()
+    parts[holed] = rebuilt
+    touched = np.isin(shape_of_part, shape_of_part[holed])
+    result = shapes.copy()
+    present, dense = np.unique(shape_of_part[touched], return_inverse=True)
+    together = shapely.geometrycollections(parts[touched], indices=dense)
+    # A part that stood in a hole now filled lies inside its neighbour: hence a union.
+    result[present] = shapely.union_all(together[:, None], axis=1)
+    return result
+
+
+def touching(shapes: Geometries) -> Ints:
+    """Return the pairs of shapes that touch or overlap, shape (k, 2)."""
+    left, right = shapely.STRtree(shapes).query(shapes, predicate="intersects")
+    pairs = left < right
+    return np.column_stack([left[pairs], right[pairs]])
+
+
+def regrouped(shapes: Geometries, group: Ints, tidy: Outlining) -> Geometries:
+    """Return the union of the shapes of each group, without vertices too close to each other."""
+    joined = without_small_holes(polygons_only(_united(shapes, group, int(group.max()) + 1)), tidy.hole_m2)
+    return polygons_only(shapely.remove_repeated_points(joined, _STEP_M))
