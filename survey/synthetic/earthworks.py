@@ -20,14 +20,14 @@ def _soil(pad: Pad, rough: float = 0.12) -> Field:
     return sheet
 
 
-def _overgrown(pad: Pad, sheet: Field, alpha: Field, where: Field, cell_m: float) -> Field:
-    """Let plants take back old earth: returns alpha of earth and new plants together, paints plants in place."""
+def _overgrown(pad: Pad, sheet: Field, alpha: Field, where: Field, cell_m: float) -> tuple[Field, Field]:
+    """Let plants take back old earth, painted in place; returns what is left of its alpha, and of the sight of it."""
     share = pad.age * pad.rng.uniform(0.2, 1.0)
     green = np.clip((pad.noise(cell_m, 3) + 2.4 * share - 1.3) * 2.0, 0.0, 1.0)
     flush = pad.leaf * np.float32(pad.rng.uniform(0.7, 1.15))
     mix(sheet, flush, green * (0.6 + 0.4 * np.clip(pad.noise(0.06, 2), -1, 1)))
     faded = alpha * (1.0 - green * (1.0 - 0.8 * where))
-    return np.asarray(faded * (1.0 - 0.45 * pad.age), dtype=np.float32)
+    return np.asarray(faded * (1.0 - 0.45 * pad.age), dtype=np.float32), (1.0 - 0.7 * green).astype(np.float32)
 
 
 def crater(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
@@ -56,8 +56,9 @@ def crater(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch
         water = np.clip((rng.uniform(0.3, 0.6) - r) / 0.05, 0, 1)
         mix(sheet, PAINTS["water"][pad.columns], water)
         height = np.maximum(height, -depth * 0.6).astype(np.float32)
-    alpha = _overgrown(pad, sheet, alpha.astype(np.float32), inside.astype(np.float32), 0.25 * radius)
-    return Sketch(sheet, alpha, height, whole=pad.inside((r - 1.08) * radius))
+    alpha, seen = _overgrown(pad, sheet, alpha.astype(np.float32), inside.astype(np.float32), 0.25 * radius)
+    whole = pad.inside((r - 1.08) * radius)
+    return Sketch(sheet, alpha, height, whole=whole, shown=whole * seen)
 
 
 def trench(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
@@ -80,9 +81,10 @@ def trench(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch
     alpha = np.maximum(cut, bare)
     sheet = _soil(pad, 0.15)
     sheet *= (1.0 - 0.35 * cut)[None].astype(np.float32)  # the walls hide the sky from the floor
-    alpha = _overgrown(pad, sheet, alpha.astype(np.float32), cut.astype(np.float32), 0.5)
+    alpha, seen = _overgrown(pad, sheet, alpha.astype(np.float32), cut.astype(np.float32), 0.5)
     alpha = np.maximum(alpha, cut * 0.85)
-    return Sketch(sheet, alpha.astype(np.float32), height.astype(np.float32), whole=cut.astype(np.float32))
+    whole = cut.astype(np.float32)
+    return Sketch(sheet, alpha.astype(np.float32), height.astype(np.float32), whole=whole, shown=whole * seen)
 
 
 def ditch(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
@@ -120,9 +122,10 @@ def dugout(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch
     else:
         sheet *= (1.0 - 0.4 * pit)[None].astype(np.float32)
     alpha = np.clip(np.maximum(pit, 1.5 * bank), 0, 1).astype(np.float32)
-    alpha = _overgrown(pad, sheet, alpha, pit.astype(np.float32), 0.6)
-    return Sketch(sheet, np.maximum(alpha, 0.7 * pit).astype(np.float32), height.astype(np.float32),
-                  whole=pad.inside(edge - 0.6))  # fmt: skip
+    alpha, seen = _overgrown(pad, sheet, alpha, pit.astype(np.float32), 0.6)
+    alpha = np.maximum(alpha, 0.7 * pit).astype(np.float32)
+    whole = pad.inside(edge - 0.6)
+    return Sketch(sheet, alpha, height.astype(np.float32), whole=whole, shown=whole * seen)
 
 
 def revetment(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
@@ -147,9 +150,9 @@ def revetment(pad: Pad, length_m: float, width_m: float, height_m: float) -> Ske
     )
     alpha = np.clip(np.maximum(1.5 * berm, 0.8 * floor), 0.0, 1.0).astype(np.float32)
     sheet = _soil(pad, 0.15)
-    alpha = _overgrown(pad, sheet, alpha, floor.astype(np.float32), 0.7)
+    alpha, seen = _overgrown(pad, sheet, alpha, floor.astype(np.float32), 0.7)
     whole = pad.box(length_m, width_m, 0, 0, 0.5)
-    return Sketch(sheet, alpha, height.astype(np.float32), whole=whole)
+    return Sketch(sheet, alpha, height.astype(np.float32), whole=whole, shown=whole * seen)
 
 
 def dug_spot(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
@@ -200,7 +203,7 @@ def fence(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
         post = pad.disc(thick / 2, u + rng.normal(0, 0.04), v + rng.normal(0, 0.04))
         alpha = np.maximum(alpha, post)
         np.copyto(height, np.float32(height_m * rng.uniform(0.6, 1.1)), where=post > 0.5)
-    return Sketch(sheet, alpha, height, whole=pad.inside(nearest - width_m / 2))
+    return Sketch(sheet, alpha, height)
 
 
 def _stations(path: tuple[tuple[float, float], ...], spacing_m: float) -> list[tuple[float, float]]:

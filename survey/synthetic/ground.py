@@ -151,7 +151,9 @@ def lay_ground(site: Site, tracks: tuple[Track, ...], frame: Frame, columns: NDA
         soil = soil * (1.0 + swing * (tone - 1.0))
         soil += chips * (rock[column] - soil)
         soil += stones * ((rock[column] + 0.3 * patch * (other_rock[column] - rock[column])) * (1 + 0.1 * grain) - soil)
-        soil = _paved(soil, lane, column, swing * (0.07 * speck + 0.05 * broad - 0.3 * cracks))
+        soil = _paved(
+            soil, lane, column, np.asarray(swing * (0.07 * speck + 0.05 * broad - 0.3 * cracks), dtype=np.float32)
+        )
         leaf = growths[0][column] + dry * (growths[1][column] - growths[0][column])
         leaf *= 1.0 + (0.6 * swing if column == _THERMAL else swing) * (leaf_tone - 1.0)
         leaf -= soil

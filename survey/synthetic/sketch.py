@@ -117,7 +117,8 @@ class Sketch:
 
     ``colour`` (bands, rows, columns) is the thing's reflectance, ``alpha`` its cover (0-1), ``height`` the relief
     in metres over the ground, of the thing and of earth it has moved. ``stain`` (bands, rows, columns) multiplies
-    the ground around it. ``whole`` is the footprint a label stands for, where that is not ``alpha``.
+    the ground around it. ``whole`` is the footprint a label stands for and ``shown`` what can be seen of it, where these are not
+    ``alpha``.
     """
 
     colour: Field
@@ -125,6 +126,7 @@ class Sketch:
     height: Field
     stain: Field | None = None
     whole: Field | None = None
+    shown: Field | None = None
     gloss: float = 0.0
 
 

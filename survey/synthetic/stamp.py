@@ -90,7 +90,7 @@ def stamp(canvas: Canvas, thing: Thing, site: Site) -> Footprint | None:
             _grown_over(sketch, pad, thing, cover)
         shown = np.minimum(sketch.alpha, whole)
     else:
-        shown = whole
+        shown = sketch.shown if sketch.shown is not None else whole
     ground, own = _lit(sketch, pad, canvas)
     size = (right - left, bottom - top)
     inner = np.s_[a - top : b - top, c - left : d - left]

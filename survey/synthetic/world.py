@@ -65,6 +65,17 @@ class Thing:
         )
         return turned
 
+    def discs(self, margin_m: float) -> list[tuple[float, float, float]]:
+        """Discs (x, y, radius in metres) that cover its plan and a margin: one, or a row along a path."""
+        if not self.path:
+            return [(self.x_m, self.y_m, math.hypot(self.length_m, self.width_m) / 2 + margin_m)]
+        cos, sin = math.cos(self.heading), math.sin(self.heading)
+        line = shapely.LineString(self.path)
+        step = max(self.width_m, 0.5)
+        points = [line.interpolate(place) for place in np.arange(0.0, line.length + step, step)]
+        radius = self.width_m / 2 + margin_m
+        return [(self.x_m + p.x * cos - p.y * sin, self.y_m + p.x * sin + p.y * cos, radius) for p in points]
+
     def radius_m(self) -> float:
         """Radius of the circle around its plan."""
         if self.path:
@@ -138,16 +149,17 @@ class _Room:
         self.extent = extent
         self._cells: dict[tuple[int, int], list[tuple[float, float, float]]] = {}
 
-    def take(self, x: float, y: float, radius: float) -> bool:
-        """Claim a circle (m); False where another has it or it leaves the extent."""
-        if not self.free(x, y, radius):
+    def take(self, discs: list[tuple[float, float, float]]) -> bool:
+        """Claim discs (x, y, radius in metres) together; False where another has one or one leaves the extent."""
+        if not all(self.free(*disc) for disc in discs):
             return False
-        for cell in self._around(x, y, radius):
-            self._cells.setdefault(cell, []).append((x, y, radius))
+        for x, y, radius in discs:
+            for cell in self._around(x, y, radius):
+                self._cells.setdefault(cell, []).append((x, y, radius))
         return True
 
     def free(self, x: float, y: float, radius: float) -> bool:
-        """Whether a circle is inside the extent and touches no other."""
+        """Whether a disc is inside the extent and touches none that is claimed."""
         x0, x1, y0, y1 = self.extent
         if not (x0 + radius < x < x1 - radius and y0 + radius < y < y1 - radius):
             return False
@@ -187,20 +199,15 @@ def _hazards(code: str, number: int, site: Site, room: _Room, rng: np.random.Gen
     uniform = rng.random() < 0.5  # a field is often laid with one type
     places = _Places(code, room.extent, rng)
     out: list[Thing] = []
-    for _ in range(12 * number):
+    for _ in range(12 * number + 20):
         if len(out) == number:
             break
         x, y, heading = next(places)
         kind = favourite if uniform else kinds[int(rng.choice(len(kinds), p=shares))]
         thing = _drawn(kind, x, y, heading, rng)
-        margin = 0.02 if kind.layer == "lying" else 0.3
-        if room.take(x, y, min(thing.radius_m() + margin, 0.49 * _shorter(room.extent))):
+        if room.take(thing.discs(0.02 if kind.layer == "lying" else 0.3)):
             out.append(_hidden(thing, site, rng))
     return out
-
-
-def _shorter(extent: Extent) -> float:
-    return min(extent[1] - extent[0], extent[3] - extent[2])
 
 
 def _hidden(thing: Thing, site: Site, rng: np.random.Generator) -> Thing:
