@@ -31,7 +31,7 @@ from survey.layers import CANDIDATES, HAZARD_OBJECTS, OUTPUT_LAYERS, Layer, conf
 
 _VERSION = "1.3"
 """GeoPackage version: QGIS and GDAL of Debian 12 warn of 1.4."""
-_EPOCH = "1970-01-01T00:00:00Z"
+_EPOCH = "1970-01-01T00:00:00.000Z"
 _GEOMETRY = "geom"
 _REVIEWED_LAYERS = (HAZARD_OBJECTS.name, CANDIDATES.name)
 STATE_TABLE = "survey_written"
@@ -191,7 +191,7 @@ def _fitted(table: pd.DataFrame | None, layer: Layer, crs: CRS) -> pd.DataFrame:
             f"Layer {layer.name!r} holds a {outlines[wrong[0]].geom_type} in row {fitted.index[wrong[0]]!r}; "
             f"it takes {layer.geometry}."
         )
-    return fitted.set_geometry(gpd.GeoSeries(outlines, index=fitted.index, crs=crs))
+    return gpd.GeoDataFrame(fitted, geometry=gpd.GeoSeries(outlines, index=fitted.index, crs=crs))
 
 
 def _multi(outlines: NDArray[np.object_]) -> NDArray[np.object_]:
@@ -205,7 +205,7 @@ def _multi(outlines: NDArray[np.object_]) -> NDArray[np.object_]:
 
 def _date(runs: pd.DataFrame) -> str:
     """Date written into the file: the end of its last run, so that equal input gives equal bytes."""
-    return _EPOCH if runs.empty else f"{pd.Timestamp(runs['finished_at'].max()):%Y-%m-%dT%H:%M:%SZ}"
+    return _EPOCH if runs.empty else f"{pd.Timestamp(runs['finished_at'].max()):%Y-%m-%dT%H:%M:%S}.000Z"
 
 
 @contextmanager

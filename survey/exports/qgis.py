@@ -15,16 +15,19 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 import pandas as pd
 from pyproj import CRS
 
-from survey.exports.symbols import at_centroid, data_defined, dots, fill, hatch, rgba, symbol
+from survey.exports.symbols import at_centroid, data_defined, dots, fill, hatch, line, point, rgba, symbol
 from survey.hazards import classes
 from survey.layers import (
     CANDIDATES,
     COVERAGE,
     DENSITY_GRID,
     DISTRICTS,
+    EVIDENCE,
     HAZARD_AREAS,
     HAZARD_OBJECTS,
+    MINE_ROWS,
     REVIEW_OUTLINES,
+    TURNING_POINTS,
     Column,
     Layer,
 )
@@ -63,6 +66,7 @@ FAMILY_LABELS = {
     "clutter": "Clutter, known harmless",
 }
 
+_GEOMETRY_TYPES = {None: "4", "Point": "0", "LineString": "1", "Polygon": "2", "MultiPolygon": "2"}
 _REVIEW_FIELDS = ("verification", "class_code", "reviewer_role", "notes")
 _CHIP = (
     "'data:image/png;base64,' || to_base64(attribute(get_feature('object_chips', 'object_id', \"object_id\"), 'chip'))"
@@ -81,7 +85,7 @@ def layer_style(layer: Layer) -> str:
     if layer in (HAZARD_OBJECTS, CANDIDATES):
         _review_form(root, layer)
     _map_tip(root, layer)
-    SubElement(root, "layerGeometryType").text = "4" if layer.geometry is None else "2"
+    SubElement(root, "layerGeometryType").text = _GEOMETRY_TYPES[layer.geometry]
     head = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
     return head + tostring(root, encoding="unicode") + "\n"
 
@@ -197,15 +201,17 @@ def _density() -> Element:
 
 
 def _districts() -> Element:
-    edge = rgba("#333333")
-    looks = [
-        ("none_detected", "No detection on the analysed ground", None),
-        *((k, k.replace("_", " "), v) for k, v in DENSITY.items()),
-    ]
-    entries = [
-        (value, label, symbol(str(i), [fill(rgba(colour, 0.3) if colour else None, edge, 0.5, "dash dot")]))
-        for i, (value, label, colour) in enumerate(looks)
-    ]
+    # The fill is for the overview only: beneath the cells it would look like a density of its own.
+    looks: list[tuple[str, str, str | None]] = [("none_detected", "No detection on the analysed ground", None)]
+    looks += [(value, f"{value.replace('_', ' ').capitalize()} density", colour) for value, colour in DENSITY.items()]
+    entries = []
+    for number, (value, label, colour) in enumerate(looks):
+        inside = rgba(colour, 0.6) if colour else None
+        body = fill(inside, rgba("#333333"), 0.5, "dash dot")
+        if inside:
+            scale = _MIN_SCALE[DENSITY_GRID.name]
+            data_defined(body, {"fillColor": f"if(coalesce(@map_scale, 0) <= {scale}, '0,0,0,0', '{inside}')"})
+        entries.append((value, label, symbol(str(number), [body])))
     return _categorised("contamination_class", entries)
 
 
@@ -237,6 +243,29 @@ def _drawn() -> Element:
     return _single(symbol("0", [fill(None, rgba("#000000"), 0.4, "dash")]))
 
 
+def _turning_points() -> Element:
+    start = "CASE WHEN \"point_type\"='start' THEN '0,0,0,255' ELSE '255,255,255,255' END"
+    size = "CASE WHEN \"point_type\"='intermediate' THEN 1.0 ELSE 1.8 END"
+    mark = data_defined(point("circle", rgba("#FFFFFF"), rgba("#000000"), 1.8, 0.3), {"fillColor": start, "size": size})
+    return _single(symbol("0", [mark], "marker"))
+
+
+def _mine_rows() -> Element:
+    return _single(symbol("0", [line(rgba("#FFFFFF", 0.7), 1.0), line(rgba("#7A0000"), 0.4, "dash dot")], "line"))
+
+
+def _evidence() -> Element:
+    entries = [
+        (value, label, symbol(str(i), [fill(rgba(colour, 0.2), rgba(colour), 0.5),
+                                       at_centroid("star", rgba(colour), rgba("#FFFFFF"), 3.5)]))
+        for i, (value, label, colour) in enumerate(
+            (("direct", "Direct evidence, not from imagery", "#000000"),
+             ("indirect", "Indirect evidence, not from imagery", "#0072B2"))
+        )
+    ]  # fmt: skip
+    return _categorised("evidence_class", entries)
+
+
 _RENDERERS: dict[str, Callable[[], Element]] = {
     HAZARD_OBJECTS.name: _objects,
     CANDIDATES.name: _candidates,
@@ -245,6 +274,9 @@ _RENDERERS: dict[str, Callable[[], Element]] = {
     DISTRICTS.name: _districts,
     COVERAGE.name: _coverage,
     REVIEW_OUTLINES.name: _drawn,
+    TURNING_POINTS.name: _turning_points,
+    MINE_ROWS.name: _mine_rows,
+    EVIDENCE.name: _evidence,
 }
 
 
@@ -272,7 +304,13 @@ def _single(look: Element) -> Element:
     return element
 
 
-_MIN_SCALE = {CANDIDATES.name: 5_000, DENSITY_GRID.name: 250_000, HAZARD_OBJECTS.name: 100_000}
+_MIN_SCALE = {
+    CANDIDATES.name: 5_000,
+    DENSITY_GRID.name: 250_000,
+    HAZARD_OBJECTS.name: 100_000,
+    TURNING_POINTS.name: 5_000,
+    MINE_ROWS.name: 25_000,
+}
 """Not drawn when zoomed out further than 1 : this."""
 _LABELS = {
     DISTRICTS.name: (
@@ -310,9 +348,11 @@ def _labels(root: Element, layer: Layer) -> None:
         {"bufferDraw": "1", "bufferSize": "0.8", "bufferSizeUnits": "MM", "bufferColor": rgba("#FFFFFF"),
          "bufferOpacity": "0.85", "bufferNoFill": "1"},
     )  # fmt: skip
-    SubElement(settings, "placement", {"placement": "1" if layer is DISTRICTS else "0", "centroidWhole": "1"})
+    SubElement(settings, "placement", {"placement": "4" if layer is DISTRICTS else "1", "centroidWhole": "1"})
     SubElement(
-        settings, "rendering", {"scaleVisibility": "1", "scaleMin": "0", "scaleMax": str(scale), "drawLabels": "1"}
+        settings,
+        "rendering",
+        {"scaleVisibility": "1", "scaleMin": "0", "scaleMax": str(scale), "drawLabels": "1", "obstacle": "0"},
     )
 
 

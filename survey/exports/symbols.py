@@ -20,9 +20,9 @@ def rgba(hex_colour: str, opacity: float = 1.0) -> str:
     return f"{red},{green},{blue},{round(255 * opacity)}"
 
 
-def symbol(name: str, layers: list[Element]) -> Element:
-    """Return a polygon symbol of the given symbol layers, drawn in that order."""
-    element = Element("symbol", {"type": "fill", "name": name, "alpha": "1", "clip_to_extent": "1", "force_rhr": "0"})
+def symbol(name: str, layers: list[Element], kind: str = "fill") -> Element:
+    """Return a symbol (``fill``, ``line`` or ``marker``) of the given symbol layers, drawn in that order."""
+    element = Element("symbol", {"type": kind, "name": name, "alpha": "1", "clip_to_extent": "1", "force_rhr": "0"})
     element.extend(layers)
     return element
 
@@ -86,6 +86,20 @@ def dots(colour: str, distance_mm: float, size_mm: float = 0.5) -> Element:
     )
     element.append(_marker("@0@0", "circle", colour, colour, size_mm, 0.0))
     return element
+
+
+def line(colour: str, width_mm: float, dash: str = "solid") -> Element:
+    """Return a line."""
+    return _layer(
+        "SimpleLine",
+        {"line_color": colour, "line_style": dash, "line_width": f"{width_mm:g}", "line_width_unit": "MM"},
+    )
+
+
+def point(shape: str, colour: str, outline: str, size_mm: float, width_mm: float = 0.3) -> Element:
+    """Return a marker."""
+    (layer,) = _marker("", shape, colour, outline, size_mm, width_mm)
+    return layer
 
 
 def at_centroid(shape: str, colour: str, outline: str, size_mm: float, width_mm: float = 0.3) -> Element:
