@@ -158,6 +158,14 @@ def refuse_if_open(path: Path) -> None:
         raise OutputError(f"{path} is no GeoPackage, or damaged: {error}. Move it away, then run again.") from error
 
 
+def read_chips(path: Path) -> dict[str, bytes]:
+    """Read the image chips by ``object_id``; none where the file holds none."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        if not database.execute("SELECT 1 FROM sqlite_master WHERE name='object_chips'").fetchone():
+            return {}
+        return dict(database.execute("SELECT object_id, chip FROM object_chips ORDER BY object_id"))
+
+
 def stamp_of(path: Path) -> tuple[int, int]:
     """Return time of change and size of a file; changes whenever the file does."""
     status = path.stat()
@@ -191,7 +199,8 @@ def _fitted(table: pd.DataFrame | None, layer: Layer, crs: CRS) -> pd.DataFrame:
             f"Layer {layer.name!r} holds a {outlines[wrong[0]].geom_type} in row {fitted.index[wrong[0]]!r}; "
             f"it takes {layer.geometry}."
         )
-    return gpd.GeoDataFrame(fitted, geometry=gpd.GeoSeries(outlines, index=fitted.index, crs=crs))
+    located: pd.DataFrame = gpd.GeoDataFrame(fitted, geometry=gpd.GeoSeries(outlines, index=fitted.index, crs=crs))
+    return located
 
 
 def _multi(outlines: NDArray[np.object_]) -> NDArray[np.object_]:

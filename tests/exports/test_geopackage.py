@@ -13,7 +13,7 @@ import shapely
 from pandas.testing import assert_frame_equal
 
 from survey.errors import LayerError, OutputError
-from survey.exports.geopackage import read, stamp_of, write
+from survey.exports.geopackage import read, read_chips, stamp_of, write
 from survey.layers import DENSITY_GRID, DISTRICTS, HAZARD_OBJECTS, OUTPUT_LAYERS, RUNS
 
 
@@ -71,7 +71,7 @@ def test_version_index_titles_domains_and_chips(tmp_path, result):
         "SELECT value FROM gpkg_data_column_constraints WHERE constraint_name='hazard_objects_verification'",
     )
     assert {value for (value,) in domain} == {"unverified", "confirmed", "rejected", "uncertain"}
-    assert query(path, "SELECT object_id, chip FROM object_chips") == [("hazard_objects-0", b"\x89PNG")]
+    assert read_chips(path) == {"hazard_objects-0": b"\x89PNG"}
     listed = {name for name, _ in pyogrio.list_layers(path)}
     assert listed == {layer.name for layer in OUTPUT_LAYERS} | {"layer_styles", "object_chips"}
 
