@@ -9,7 +9,6 @@ which they are then cut again.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -22,14 +21,13 @@ import rasterio
 import rasterio.shutil
 import shapely
 from affine import Affine
-from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 
 from survey.hazards import classes
 from survey.layers import LABELS, REVIEWED, conform
 from survey.synthetic.answers import write_truth
 from survey.synthetic.noise import Frame, fractal
-from survey.synthetic.scene import DrawnScene, View, photograph, place_on_earth
+from survey.synthetic.scene import DrawnScene, View, photograph
 from survey.synthetic.site import SAMPLE_SITES, Light, Sensor, site_of
 from survey.synthetic.world import Thing, World, build_world
 
@@ -64,7 +62,10 @@ CLOSE_OBJECTS = {
 }
 """Objects a hectare in the close-up: a small, dense patch."""
 
-_MOST_COVERED = 0.35  # planned share under plants, and under soil; what a scene shows is measured
+_MOST_COVERED = {True: 0.35, False: 0.12}
+"""Planned share under plants, and under soil, for one hazard in four and for the others; what a scene really shows
+is measured when it is drawn."""
+
 _LEAST_CRATER_M = 0.9
 _OLDEST = 0.5
 
@@ -89,7 +90,7 @@ def main() -> None:
 
 
 def _field() -> tuple[World, World]:
-    """The field that scenes A and B show, and the same field seven weeks later, drier."""
+    """Lay out the field that scenes A and B show, and the same field seven weeks later, drier."""
     site = site_of(FIELD_SITE)
     world = build_world(site, (-24.0, 106.0, -90.0, 4.0), FIELD_OBJECTS, seed=1, clutter=1.6)
     world = _eased(world)
@@ -104,14 +105,15 @@ def _close_up() -> World:
 
 
 def _eased(world: World) -> World:
-    """The world with its hazards mostly in sight: not deep, not overgrown, not worn away."""
+    """Keep the world's hazards mostly in sight: not deep, not overgrown, not worn away."""
     return replace(world, things=tuple(_in_sight(thing) for thing in world.things if not _faint(thing)))
 
 
 def _in_sight(thing: Thing) -> Thing:
     if thing.class_code is None:
         return thing
-    cover, burial = min(thing.cover, _MOST_COVERED), min(thing.burial, _MOST_COVERED)
+    most = _MOST_COVERED[thing.seed % 4 == 0]
+    cover, burial = min(thing.cover, most), min(thing.burial, most)
     return replace(thing, cover=cover, burial=burial, age=min(thing.age, _OLDEST))
 
 
@@ -194,11 +196,11 @@ def _write_deflated(path: Path, scene: DrawnScene, taken: str) -> None:
 
 
 def _write_terrain(path: Path) -> None:
-    """A small elevation model, 30 m cells: a gentle slope with a gully and a steep bank in the north."""
+    """Write a small elevation model, 30 m cells: a gentle slope with a gully and a steep bank in the north."""
     frame = Frame(24, 24, 30.0, CORNER[0] - 300.0, CORNER[1] + 300.0)
     rows, cols = np.mgrid[0:24, 0:24].astype(np.float32)
     height = 412.0 + 1.1 * cols + 0.9 * rows + 4.0 * fractal((FIELD_SITE, 31), frame, 30.0, 240.0, 0.8)
-    height += 42.0 / (1.0 + np.exp((rows - 4.0) / 0.9))
+    height += 52.0 / (1.0 + np.exp((rows - 4.0) / 0.9))
     profile = {"width": 24, "height": 24, "count": 1, "dtype": "float32", "crs": CRS, "transform": frame.affine}
     with rasterio.open(
         path, "w", driver="GTiff", nodata=-9999.0, compress="deflate", predictor=3, **profile
@@ -235,7 +237,7 @@ def _once(labels: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
 
 
 def _handed_in(labels: gpd.GeoDataFrame, reviewed: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, gpd.GeoDataFrame]:
-    """What a researcher hands in: every object of the west of scene A, and the ground looked at."""
+    """Pick what a researcher hands in: every object of the west of scene A, and the ground looked at."""
     west = shapely.box(CORNER[0] + 1.0, CORNER[1] - 87.0, CORNER[0] + 40.0, CORNER[1] - 1.0)
     ground = conform(
         gpd.GeoDataFrame({"site": [reviewed["site"].iloc[0]]}, geometry=[west], crs=CRS), REVIEWED, crs=CRS

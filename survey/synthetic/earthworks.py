@@ -64,7 +64,7 @@ def crater(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch
 def trench(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
     """Draw a fighting trench along ``pad.path``: a steep cut and the spoil thrown out beside it."""
     rng = pad.rng
-    nearest, side = pad.along(pad.path)
+    nearest, side = pad.along_wide(pad.path)
     nearest = nearest + 0.10 * width_m * pad.noise(0.6, 3)
     cut = np.clip((width_m / 2 - nearest) / 0.10 + 0.5, 0.0, 1.0)
     depth = height_m * (1.0 - 0.45 * pad.age)
@@ -89,7 +89,7 @@ def trench(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch
 
 def ditch(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
     """Draw a drainage ditch: wider and gentler than a trench, straight, green in the bottom, no spoil to speak of."""
-    nearest, _ = pad.along(pad.path)
+    nearest, _ = pad.along_wide(pad.path)
     nearest = nearest + 0.08 * pad.noise(0.8, 2)
     profile = np.clip(1.0 - nearest / (0.75 * width_m), 0.0, 1.0)
     profile = profile * profile * (3 - 2 * profile)
@@ -132,7 +132,7 @@ def revetment(pad: Pad, length_m: float, width_m: float, height_m: float) -> Ske
     """Draw a vehicle revetment: a U-shaped berm around a scraped floor, with tracks leading in."""
     rng = pad.rng
     half_l, half_w = length_m / 2, width_m / 2
-    wall = pad.along(
+    wall = pad.along_wide(
         (
             (half_l - 0.8, half_w - 0.9),
             (-half_l + 0.9, half_w - 0.9),
@@ -245,7 +245,7 @@ def burrow(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch
 
 def hollow(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
     """Draw a natural hollow or wallow: a shallow irregular dip with no rim and nothing thrown out."""
-    r = np.hypot(pad.u / length_m, pad.v / width_m) * 2 + 0.35 * pad.noise(0.3 * length_m, 3)
+    r = np.hypot(pad.u / length_m, pad.v / width_m) * 2 + 0.2 * pad.noise(0.35 * length_m, 2)
     dip = np.clip(1.0 - r, 0.0, 1.0)
     dip = dip * dip * (3.0 - 2.0 * dip)
     sheet = _soil(pad, 0.1)
@@ -255,8 +255,49 @@ def hollow(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch
 
 def trail(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
     """Draw an animal trail or a wheel rut along ``pad.path``: trodden, a little sunk, a little bare."""
-    nearest, _ = pad.along(pad.path)
+    nearest, _ = pad.along_wide(pad.path)
     worn = np.clip(1.0 - (nearest + 0.3 * width_m * pad.noise(0.3, 3)) / width_m, 0.0, 1.0)
     sheet = _soil(pad, 0.08)
     alpha = worn * pad.rng.uniform(0.3, 0.9)
     return Sketch(sheet, alpha.astype(np.float32), (-height_m * worn).astype(np.float32))
+
+
+def bare_patch(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
+    """Draw a bare patch: soil without plants, with a ragged edge and no relief to speak of."""
+    r = np.hypot(pad.u / length_m, pad.v / width_m) * 2 + pad.rng.uniform(0.05, 0.35) * pad.noise(0.25 * length_m, 3)
+    alpha = np.clip((1.0 - r) / pad.rng.uniform(0.06, 0.5) + 0.5, 0.0, 1.0) * pad.rng.uniform(0.5, 1.0)
+    height = height_m * alpha * pad.noise(0.1, 2)
+    return Sketch(_soil(pad, 0.14), alpha.astype(np.float32), height.astype(np.float32))
+
+
+def campfire(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
+    """Draw an old campfire: a black and grey disc, often with a ring of stones."""
+    rng, radius = pad.rng, length_m / 2
+    r = pad.r / radius + 0.15 * pad.noise(0.3 * radius, 3)
+    alpha = np.clip((1.0 - r) / 0.3 + 0.4, 0.0, 1.0)
+    ash = np.clip(0.9 - r + 0.4 * pad.noise(0.2 * radius, 2), 0.0, 1.0)
+    sheet = pad.fill(PAINTS["black"])
+    mix(sheet, (PAINTS["concrete"] * np.float32(rng.uniform(0.5, 1.1)))[pad.columns], ash * rng.uniform(0.0, 0.8))
+    height = np.zeros(pad.shape, dtype=np.float32)
+    if rng.random() < 0.6:
+        rock = pad.site.stone_spectra()[0]
+        for turn in np.arange(0.0, 2 * np.pi, rng.uniform(0.4, 0.9)):
+            size = rng.uniform(0.10, 0.2) * radius
+            stone = pad.disc(size, 0.95 * radius * np.cos(turn), 0.95 * radius * np.sin(turn))
+            mix(sheet, (rock * rng.uniform(0.5, 1.1))[pad.columns], stone)
+            alpha = np.maximum(alpha, stone)
+            height = np.maximum(height, stone * size)
+    return Sketch(sheet, alpha.astype(np.float32), height.astype(np.float32))
+
+
+def bank(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
+    """Draw a field bank or a row of cleared stones along ``pad.path``: raised, with nothing cut beside it."""
+    nearest, _ = pad.along_wide(pad.path)
+    profile = np.exp(-(((nearest + 0.12 * width_m * pad.noise(0.6, 3)) / (0.5 * width_m)) ** 2))
+    stony = pad.rng.random() < 0.4
+    lumps = pad.noise(0.15, 2) if stony else 0.25 * pad.noise(0.3, 3)
+    sheet = pad.fill(pad.site.stone_spectra()[0]) if stony else _soil(pad, 0.14)
+    sheet *= np.clip(1.0 + 0.12 * lumps, 0.5, 1.6)[None].astype(np.float32)
+    alpha = np.clip(profile * 1.5 + 0.4 * lumps - 0.3, 0.0, 1.0) * pad.rng.uniform(0.2, 0.9)
+    height = height_m * profile * (1.0 + 0.3 * lumps)
+    return Sketch(sheet, alpha.astype(np.float32), height.astype(np.float32))

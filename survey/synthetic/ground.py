@@ -19,6 +19,8 @@ from survey.synthetic.site import Cover, Site
 
 _TILE = 768
 _THERMAL = 4
+_STRIP = 256  # rows; a multiple of 16, so that coarse fields fall on the same places in every strip
+_TALLEST_M = 0.10  # relief of bare ground whose shadow may reach into a strip
 _BLADE_WIDTH_M = 0.007
 
 
@@ -113,6 +115,21 @@ def lay_ground(site: Site, tracks: tuple[Track, ...], frame: Frame, columns: NDA
     -------
     Canvas
     """
+    size = (frame.height, frame.width)
+    radiance = np.empty((len(columns), *size), dtype=np.float32)
+    plants = np.empty(size, dtype=np.float32)
+    halo = 16 * math.ceil((_TALLEST_M * sun.run_per_height / frame.gsd_m + 2) / 16)
+    for top in range(0, frame.height, _STRIP):  # strips, so that memory stays bounded
+        rows = min(_STRIP, frame.height - top)
+        strip, share = _lay(site, tracks, frame.rows(top - halo, rows + 2 * halo), columns, sun)
+        radiance[:, top : top + rows] = strip[:, halo : halo + rows]
+        plants[top : top + rows] = share[halo : halo + rows]
+    return Canvas(frame, columns, sun, radiance, plants, np.zeros(size, dtype=np.float32))
+
+
+def _lay(
+    site: Site, tracks: tuple[Track, ...], frame: Frame, columns: NDArray[np.intp], sun: Sun
+) -> tuple[Field, Field]:
     key = site.seed
     zone = _zones(site, frame)
     lane = _lanes(tracks, frame)
@@ -162,8 +179,7 @@ def lay_ground(site: Site, tracks: tuple[Track, ...], frame: Frame, columns: NDA
         direct = sun.direct[band]
         radiance[band] = soil * (1.0 - direct + direct * lit)
     np.clip(radiance, 0.004, None, out=radiance)
-    over = np.zeros((frame.height, frame.width), dtype=np.float32)
-    return Canvas(frame, columns, sun, radiance, plants, over)
+    return radiance, plants
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -22,6 +23,7 @@ LADDER_BASE_M = 0.005
 _BLOCK = 128
 _OFFSET = 1 << 24
 _MARGIN = 5
+_TEXELS = 4
 _RESIZED_STD = 0.72  # standard deviation left after cubic enlargement of unit white noise, measured
 
 
@@ -60,6 +62,11 @@ class Frame:
         xs = [a.a * c + a.b * r + a.c for c, r in corners]
         ys = [a.d * c + a.e * r + a.f for c, r in corners]
         return min(xs), max(xs), min(ys), max(ys)
+
+    def rows(self, first: int, count: int) -> Frame:
+        """Lay a frame over some of the rows; ``first`` may be negative."""
+        a = self.affine
+        return Frame(self.width, count, self.gsd_m, a.c + first * a.b, a.f + first * a.e, self.angle_deg)
 
     def shrunk(self, factor: int) -> Frame:
         """Lay a coarser frame over the same ground, for fields that vary slowly."""
@@ -120,18 +127,58 @@ def enlarge(small: NDArray[Any], step: int, frame: Frame) -> Field:
     return np.asarray(big, dtype=np.float32)
 
 
-def patch_noise(rng: np.random.Generator, shape: tuple[int, int], cell_px: float, octaves: int = 2) -> Field:
-    """Small noise field of about unit variance for one object, not tied to the world."""
+def patch_noise(rng: np.random.Generator, affine: Affine, shape: tuple[int, int], cell_m: float, octaves: int) -> Field:
+    """Noise of about unit variance on one thing, a function of the place on it and not of the picture.
+
+    Parameters
+    ----------
+    rng : Generator
+        Two numbers are drawn from it for each octave, whatever the shape.
+    affine : Affine
+        Pixel centres (column, row) to the thing's own axes, metres.
+    shape : tuple of int
+        Rows and columns.
+    cell_m : float
+        Size of the largest grains, metres; each octave halves it. Octaves finer than a pixel are left out.
+    octaves : int
+    """
+    tile = _standard_tile()
+    px_m = math.hypot(affine.a, affine.d)
     total = np.zeros(shape, dtype=np.float32)
-    weight = 0.0
+    power = 0.0
     for octave in range(octaves):
-        cell = max(1.0, cell_px / 2**octave)
-        lattice = rng.standard_normal((int(shape[0] / cell) + 3, int(shape[1] / cell) + 3), dtype=np.float32)
-        big = cv2.resize(lattice, None, fx=cell, fy=cell, interpolation=cv2.INTER_CUBIC) if cell > 1 else lattice
+        right, down = rng.uniform(0.0, tile.shape[0], 2)
+        cell = cell_m / 2**octave
+        if cell < px_m and octave > 0:
+            continue
+        k = _TEXELS / max(cell, px_m)
+        matrix = np.array(
+            [
+                [k * affine.a, k * affine.b, k * affine.c + right],
+                [k * affine.d, k * affine.e, k * affine.f + down],
+            ]
+        )
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        size = (shape[1], shape[0])
         share = 0.6**octave
-        total += share * big[: shape[0], : shape[1]]
-        weight += share * share
-    return np.asarray(total / np.float32(0.8 * math.sqrt(weight)), dtype=np.float32)
+        total += np.float32(share) * cv2.warpAffine(tile, matrix, size, flags=flags, borderMode=cv2.BORDER_WRAP)
+        power += share * share
+    return np.asarray(total / np.float32(math.sqrt(power)), dtype=np.float32)
+
+
+@lru_cache(maxsize=1)
+def _standard_tile() -> Field:
+    """Make a square of smooth unit noise that repeats without a seam, ``_TEXELS`` samples to a grain."""
+    rng = np.random.default_rng(20_260_402)
+    grains = rng.standard_normal((256, 256), dtype=np.float32)
+    margin = 4
+    wide = np.pad(grains, margin, mode="wrap")
+    big = cv2.resize(wide, None, fx=_TEXELS, fy=_TEXELS, interpolation=cv2.INTER_CUBIC)
+    inner = np.s_[margin * _TEXELS : -margin * _TEXELS]
+    tile = np.array(big[inner, inner], dtype=np.float32)
+    tile /= tile.std()
+    tile.flags.writeable = False
+    return tile
 
 
 def _coarsening(frame: Frame, finest_m: float) -> int:
@@ -150,9 +197,7 @@ def _lattice(key: tuple[int, ...], i0: int, i1: int, j0: int, j1: int) -> Field:
     out = np.empty((i1 - i0, j1 - j0), dtype=np.float32)
     for bi in range(i0 // _BLOCK, (i1 - 1) // _BLOCK + 1):
         for bj in range(j0 // _BLOCK, (j1 - 1) // _BLOCK + 1):
-            seed = np.random.SeedSequence([*key, bi + _OFFSET, bj + _OFFSET])
-            raw = np.random.Generator(np.random.PCG64(seed)).bytes(_BLOCK * _BLOCK)
-            block = np.frombuffer(raw, dtype=np.uint8).reshape(_BLOCK, _BLOCK)
+            block = _block((*key, bi + _OFFSET, bj + _OFFSET))
             top, left = bi * _BLOCK, bj * _BLOCK
             a, b = max(top, i0), min(top + _BLOCK, i1)
             c, d = max(left, j0), min(left + _BLOCK, j1)
@@ -160,6 +205,12 @@ def _lattice(key: tuple[int, ...], i0: int, i1: int, j0: int, j1: int) -> Field:
     out -= np.float32(127.5)
     out *= np.float32(1 / 73.9)
     return out
+
+
+@lru_cache(maxsize=1024)
+def _block(key: tuple[int, ...]) -> NDArray[np.uint8]:
+    raw = np.random.Generator(np.random.PCG64(np.random.SeedSequence(key))).bytes(_BLOCK * _BLOCK)
+    return np.frombuffer(raw, dtype=np.uint8).reshape(_BLOCK, _BLOCK)
 
 
 def _sample(lattice: Field, frame: Frame, cell_m: float, i0: int, j0: int) -> Field:

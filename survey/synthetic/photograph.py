@@ -83,7 +83,7 @@ class _PhotoCanvas(Canvas):
         here = np.asarray(np.median(window[:, ::2, ::2].reshape(len(window), -1), axis=1), dtype=np.float32)
         first, _, subsoil = site.soil_spectra()
         soil = (first if rng.random() < 0.5 else subsoil)[self.columns]
-        pull = np.float32(rng.uniform(0.2, 0.7))
+        pull = np.float32(rng.uniform(0.0, 0.35))
         earth = soil + pull * (here * np.float32(rng.uniform(0.8, 1.3)) - soil)
         leaf = here * np.float32(rng.uniform(0.75, 1.35))
         return earth.astype(np.float32), leaf.astype(np.float32)
@@ -155,6 +155,22 @@ def look_of(photo: Photo) -> Look:
     local = cv2.blur(lum, (window, window))
     shade = np.clip(local / max(float(np.median(lum)), 1e-4) / 0.6, 0.3, 1.0)
     return Look(gain.astype(np.float32), _blur(grey, noise), noise, shade.astype(np.float32))
+
+
+def open_ground(photo: Photo) -> NDArray[np.bool_]:
+    """Where something lying on the ground could be seen: not in tree crowns, deep shadow or dark water, roughly.
+
+    Returns
+    -------
+    bool array, (height, width)
+        For ``allowed`` of :func:`draw_into`. False where the light within 0.8 m falls under 0.45 of the picture's
+        median, or varies by more than 0.4 of its mean; both limits set by eye.
+    """
+    grey = photo.pixels.mean(axis=0, dtype=np.float32)
+    window = max(3, int(0.8 / photo.gsd_m)) | 1
+    mean = cv2.blur(grey, (window, window))
+    spread = np.sqrt(np.maximum(cv2.blur(grey * grey, (window, window)) - mean * mean, 0.0))
+    return np.asarray((mean > 0.45 * np.median(grey)) & (spread < 0.4 * mean), dtype=bool)
 
 
 def _greenness(reflectance: Plane, bands: tuple[str, ...]) -> Plane:

@@ -46,9 +46,10 @@ class Light(_Part):
 class Sensor(_Part):
     """Camera and processing, from reflectance to bytes.
 
-    Lengths in pixels; ``noise`` in grey levels of 255; ``balance`` a gain for each of red, green, blue, nir
-    and thermal; ``grey_world`` is how far the camera pulls the picture's mean
-    towards grey (about 0-1; a third of it where it records true colours); ``jpeg_quality`` 0 = not compressed.
+    Lengths in pixels (``fringe_px``: how far the first and last band lie apart); ``noise`` in grey levels of 255;
+    ``balance`` a gain for each of red, green, blue, nir and thermal; ``grey_world`` is how far the camera pulls the
+    picture's mean towards grey (about 0-1; a third of it where it records true colours); ``jpeg_quality`` 0 = not
+    compressed.
     """
 
     blur_px: float = 0.6
@@ -142,7 +143,7 @@ class Site(_Part):
 
 CLUTTER_KINDS: tuple[tuple[str, float, float], ...] = (
     # kind, typical number per hectare, chance that a site has it
-    ("stone", 900.0, 1.0),
+    ("stone", 1300.0, 1.0),
     ("round_stone", 120.0, 0.75),
     ("pebble_heap", 12.0, 0.4),
     ("tuft", 700.0, 0.8),
@@ -177,6 +178,9 @@ CLUTTER_KINDS: tuple[tuple[str, float, float], ...] = (
     ("ditch", 0.8, 0.25),
     ("mound", 4.0, 0.3),
     ("leaf", 150.0, 0.4),
+    ("bare_patch", 12.0, 0.4),
+    ("campfire", 3.0, 0.3),
+    ("bank", 0.8, 0.25),
 )
 """Harmless things. Numbers are free choices, for variety; no survey of rubbish stands behind them."""
 

@@ -164,7 +164,7 @@ def _bury(sketch: Sketch, pad: Pad, burial: float) -> None:
 
 def _dust(sketch: Sketch, pad: Pad) -> None:
     """Dust from the ground nearby, thicker in places."""
-    strength = pad.rng.beta(1.2, 3.0)
+    strength = pad.rng.beta(1.1, 4.0)
     veil = np.clip(strength * (1.0 + 0.5 * pad.noise(0.06, 2)), 0.0, 0.85).astype(np.float32)
     sketch.colour += veil[None] * (pad.earth[:, None, None] - sketch.colour)
 
@@ -192,10 +192,10 @@ def _grown_over(sketch: Sketch, pad: Pad, thing: Thing, cover: float) -> None:
 def _blades(pad: Pad, size_m: float) -> Field:
     """Crossing strokes of grass over a thing, unit brightness, not yet thresholded."""
     rng = pad.rng
-    blade = float(np.clip(pad.site.growth.blade_m * rng.uniform(0.6, 1.4), 0.04, 0.4)) / pad.px_m
-    thick = max(1, round(float(rng.uniform(0.004, 0.012)) / pad.px_m))
-    reach = size_m / pad.px_m
-    count = int(np.clip(1.2 * (2 * reach) ** 2 / (blade * thick), 6, 400))
+    blade_m = float(np.clip(pad.site.growth.blade_m * rng.uniform(0.6, 1.4), 0.04, 0.4))
+    thick_m = float(rng.uniform(0.004, 0.012))
+    count = int(np.clip(1.2 * (2 * size_m) ** 2 / (blade_m * thick_m), 6, 400))
+    blade, reach, thick = blade_m / pad.px_m, size_m / pad.px_m, max(1, round(thick_m / pad.px_m))
     row, col = np.unravel_index(int(np.argmin(pad.u * pad.u + pad.v * pad.v)), pad.shape)
     start = rng.uniform(-1.3 * reach, 1.3 * reach, (count, 2)) + np.array([float(col), float(row)])
     angle = rng.normal(rng.uniform(0, 2 * math.pi), 0.8, count)
