@@ -156,6 +156,10 @@ def _count(name: str, description: str) -> Column:
     return Column(name, "int", description)
 
 
+def _maybe(name: str, kind: Kind, description: str, unit: str | None = None) -> Column:
+    return Column(name, kind, description, unit, None, nullable=True)
+
+
 _DISTRICT = (
     _text("district_code", "code of the district; null outside every district", nullable=True),
     _text("district_name", "name of the district; null outside every district", nullable=True),
@@ -270,8 +274,115 @@ HAZARD_AREAS = Layer(
         _number("fadeout_m", "distance added around the evidence", "m"),
         *_DISTRICT,
         _RUN_ID,
+        _maybe("fadeout_rule", "text", "family and pattern the distance was taken for, and its source"),
+        _maybe("delineation", "text", "how the outline was drawn: point and radius, hull, or rows"),
+        _maybe("land_class_reason", "text", "why this land class"),
+        _maybe("evidence_of_contamination", "text", "Direct, Indirect or None"),
+        _maybe("direct_evidence", "text", "types of direct evidence, joined with ';'"),
+        _maybe("indirect_evidence", "text", "types of indirect evidence, joined with ';'"),
+        _maybe("n_unverified", "int", "objects inside that no person has confirmed"),
+        _maybe("n_items", "int", "objects inside that density counts: items and unknown objects"),
+        _maybe("n_indicators", "int", "indicators inside"),
+        _maybe("n_records", "int", "pieces of evidence inside that did not come from imagery"),
+        _maybe("by_family", "text", "objects by family, such as 'AT 12; AP_blast 3'"),
+        _maybe("n_rows", "int", "mine rows recognised"),
+        _maybe("row_bearing_deg", "float", "bearing of the rows from true north, 0 to 180", "deg"),
+        _maybe("row_spacing_m", "float", "median distance of neighbours in a row", "m"),
+        _maybe("row_confidence", "float", "1 minus the number of such rows expected by chance", "0-1"),
+        _maybe("perimeter_m", "float", "length of the outline", "m"),
+        _maybe("observed_fraction", "float", "share of the area that was analysed", "0-1"),
+        _maybe("detectability", "float", "share of items that could have been seen in the analysed part", "0-1"),
+        _maybe("nearest_item_m", "float", "distance to the nearest item of another area", "m"),
+        _maybe("slope_p50_deg", "float", "median slope; null where no elevation is known", "deg"),
+        _maybe("slope_p90_deg", "float", "90th percentile of the slope", "deg"),
+        _maybe("vegetation_p50", "float", "median share of the ground under vegetation", "0-1"),
+        _maybe("vegetation_p90", "float", "90th percentile of the share under vegetation", "0-1"),
+        _maybe("land_cover", "text", "kinds of ground that limit methods, joined with ';'"),
+        _maybe("machines", "text", "machines rated for the hazard and the slope, joined with ';'"),
+        _maybe("rules_fired", "text", "rules that fired, in order, joined with ';'"),
+        _maybe("benchmark_lon", "float", "proposed benchmark, to be fixed in the field", "deg"),
+        _maybe("benchmark_lat", "float", "proposed benchmark, to be fixed in the field", "deg"),
+        _maybe("polygon_check", "text", "'passed', or the checks on the outline that failed"),
+        _maybe("residual_note", "text", "what the area does not say"),
     ),
     key="area_id",
+)
+
+TURNING_POINTS = Layer(
+    "turning_points",
+    "Turning points of the hazard areas",
+    "Point",
+    (
+        _text("area_id", "hazard area"),
+        Column("part", "int", "part of the area, from 1"),
+        Column("ring", "int", "0 the outline, from 1 its holes"),
+        Column("number", "int", "number of the point on its ring, from 1, clockwise"),
+        _text("point_type", "start, turning or intermediate", domain=("start", "turning", "intermediate")),
+        _number("lon", "longitude, WGS 84", "deg"),
+        _number("lat", "latitude, WGS 84", "deg"),
+        _number("bearing_deg", "true bearing to the next point", "deg"),
+        _number("distance_m", "distance to the next point", "m"),
+        _number("benchmark_bearing_deg", "true bearing from the proposed benchmark", "deg", nullable=True),
+        _number("benchmark_distance_m", "distance from the proposed benchmark", "m", nullable=True),
+        _RUN_ID,
+    ),
+)
+
+MINE_ROWS = Layer(
+    "mine_rows",
+    "Mine rows recognised",
+    "LineString",
+    (
+        _text("area_id", "hazard area the row lies in"),
+        _text("family", "family of the mines", domain=FAMILIES),
+        _count("n_mines", "mines in the row"),
+        _number("bearing_deg", "bearing from true north, 0 to 180", "deg"),
+        _number("length_m", "from the first mine to the last", "m"),
+        _number("spacing_m", "median distance of neighbours", "m"),
+        _number("spread_m", "standard deviation across the row", "m"),
+        _number("confidence", "1 minus the number of such rows expected by chance", "0-1"),
+        _RUN_ID,
+    ),
+)
+
+EVIDENCE = Layer(
+    "evidence",
+    "Evidence that did not come from the imagery",
+    "MultiPolygon",
+    (
+        _text("evidence_id", "identity given, or a digest of place and type"),
+        _text("evidence_type", "type of evidence, as in the evidence table"),
+        _text("evidence_class", "direct or indirect", domain=("indirect", "direct")),
+        _text("reliability", "reliability of the source"),
+        _number("weight", "what it counts: weight of its type times reliability"),
+        _text("family", "family of hazard it speaks of", domain=FAMILIES, nullable=True),
+        _number("accuracy_m", "accuracy of the position", "m"),
+        _number("fadeout_m", "distance an area reaches beyond it", "m"),
+        Column("reported_at", "time", "when it was reported", nullable=True),
+        _text("source", "where it comes from", nullable=True),
+        _text("area_id", "hazard area it belongs to", nullable=True),
+        _text("run_id", "digest of settings, imagery and model", nullable=True),
+    ),
+    key="evidence_id",
+)
+"""Geometry: the ground it speaks of; of a point, as wide as its accuracy."""
+
+AREA_EVIDENCE = Layer(
+    "area_evidence",
+    "What each hazard area rests on",
+    None,
+    (
+        _text("area_id", "hazard area"),
+        _text("origin", "imagery or record", domain=("imagery", "record")),
+        _text("evidence_type", "type of evidence"),
+        _text("evidence_class", "what it is evidence of", domain=EVIDENCE_CLASSES),
+        _text("reliability", "reliability of the source; of imagery, whether a person confirmed it"),
+        _count("n", "pieces of evidence"),
+        _number("weight", "what they count together"),
+        _text("evidence_ids", "records, joined with ';'", nullable=True),
+        _text("sources", "where records come from, joined with ';'", nullable=True),
+        _RUN_ID,
+    ),
 )
 
 DENSITY_GRID = Layer(
@@ -329,6 +440,21 @@ DISTRICTS = Layer(
         Column("imagery_from", "time", "earliest acquisition", nullable=True),
         Column("imagery_to", "time", "latest acquisition", nullable=True),
         _RUN_ID,
+        _maybe("aliases", "text", "other spellings of the name, joined with ';'"),
+        _maybe("confirmed_none_detected_ha", "float", "analysed ground without a confirmed item", "ha"),
+        _maybe("confirmed_low_ha", "float", "analysed ground of low density from confirmed items alone", "ha"),
+        _maybe("confirmed_medium_ha", "float", "the same, medium density", "ha"),
+        _maybe("confirmed_high_ha", "float", "the same, high density", "ha"),
+        _maybe("confirmed_very_high_ha", "float", "the same, very high density", "ha"),
+        _maybe("cha_proposed_ha", "float", "hazard areas proposed as confirmed", "ha"),
+        _maybe("sha_proposed_ha", "float", "hazard areas proposed as suspected", "ha"),
+        _maybe("indication_ha", "float", "hazard areas that are indications only", "ha"),
+        _maybe("n_confirmed", "int", "objects in the district that a person confirmed"),
+        _maybe("mean_detectability", "float", "share of items that could have been seen, by analysed ground", "0-1"),
+        _maybe("effort_days_min", "float", "team-days for its share of the areas, fastest published rate", "d"),
+        _maybe("effort_days_typical", "float", "team-days, typical rate", "d"),
+        _maybe("effort_days_max", "float", "team-days, slowest published rate", "d"),
+        _maybe("repairs", "text", "what was mended in the boundary"),
     ),
     key="district_code",
 )
@@ -369,6 +495,54 @@ DISTRICT_COVERAGE = Layer(
         _text("family", "family of hazard", domain=FAMILIES),
         _number("analysed_ha", "ground where the family could have been seen", "ha"),
         _number("not_assessable_ha", "imaged ground where it could not", "ha"),
+    ),
+)
+
+DISTRICT_OBJECTS = Layer(
+    "district_objects",
+    "Objects by district and family of hazard",
+    None,
+    (
+        _text("district_code", "district"),
+        _text("family", "family of hazard", domain=FAMILIES),
+        _count("n_confirmed", "confirmed by a person"),
+        _count("n_unverified", "not confirmed"),
+        _count("n_rejected", "rejected by a person; kept on record, counted nowhere else"),
+        _number("expected_objects", "confirmed objects and probabilities of the others, over detectability"),
+        _RUN_ID,
+    ),
+)
+
+DISTRICT_METHODS = Layer(
+    "district_methods",
+    "Hectares and effort by district and suggested method",
+    None,
+    (
+        _text("district_code", "district"),
+        _text("method", "suggested method"),
+        _number("primary_ha", "hazard areas of which it is the primary method", "ha"),
+        _number("area_ha", "hazard areas in whose sequence it stands", "ha"),
+        _count("n_areas", "hazard areas in whose sequence it stands"),
+        _number("effort_days_min", "team-days, fastest published rate", "d"),
+        _number("effort_days_typical", "team-days, typical rate", "d"),
+        _number("effort_days_max", "team-days, slowest published rate", "d"),
+        _RUN_ID,
+    ),
+)
+
+CALENDAR = Layer(
+    "calendar",
+    "How long the resources at hand would take",
+    None,
+    (
+        _text("resource", "kind of team or machine"),
+        _count("teams", "how many there are"),
+        _number("days_min", "working days at the fastest published rate; null where none is at hand", "d", nullable=True),
+        _number("days_typical", "working days at the typical rate; null where none is at hand", "d", nullable=True),
+        _number("days_max", "working days at the slowest published rate; null where none is at hand", "d", nullable=True),
+        Column("bottleneck", "bool", "true for the resource that takes longest at the typical rate"),
+        _text("note", "what the figure leaves out", nullable=True),
+        _RUN_ID,
     ),
 )
 
@@ -427,6 +601,13 @@ OUTPUT_LAYERS = (
     CANDIDATES,
     AREA_DISTRICTS,
     DISTRICT_COVERAGE,
+    TURNING_POINTS,
+    MINE_ROWS,
+    EVIDENCE,
+    AREA_EVIDENCE,
+    DISTRICT_OBJECTS,
+    DISTRICT_METHODS,
+    CALENDAR,
     REVIEWS,
     REVIEW_OUTLINES,
     RUNS,

@@ -13,16 +13,12 @@ import pandas as pd
 import shapely
 from pydantic import BaseModel, ConfigDict, Field
 
-from survey.contamination.cells import cell_areas
 from survey.contamination.clusters import Mesh, mesh, together
-from survey.contamination.density import Density, class_range, density_estimate
 from survey.contamination.fadeout import Fadeout, read_fadeout
-from survey.contamination.ground import share_out
 from survey.contamination.outlines import Outlining, outlines, regrouped, touching
-from survey.contamination.plane import Floats, Geometries, Ints, Plane
-from survey.contamination.rounding import largest_remainder_by_group
+from survey.contamination.plane import Bools, Floats, Geometries, Ints, Plane, Texts, polygons_only
+from survey.contamination.rows import FoundRows, Rows, extended, find_rows
 from survey.hazards import FAMILIES
-from survey.layers import DISTRICT_CLASSES
 
 
 class Areas(BaseModel):
@@ -44,6 +40,8 @@ class Areas(BaseModel):
         Vertices that move the outline by less than this, metres, are left out.
     hole_m2 : float
         Holes smaller than this, square metres, are filled.
+    rows : Rows
+        How mine rows are recognised.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,18 +53,21 @@ class Areas(BaseModel):
     long_object_m: float = Field(default=3.0, gt=0.0)
     simplify_m: float = Field(default=0.5, ge=0.0, le=5.0)
     hole_m2: float = Field(default=2500.0, ge=100.0)
+    rows: Rows = Rows()
 
 
 @dataclass(frozen=True)
 class Members:
-    """What hazard areas are made of, in order of identity.
+    """What hazard areas are made of: objects in order of identity, then other evidence.
 
     Attributes
     ----------
     table : DataFrame
-        ``identity``, ``family``, ``item``, ``x``, ``y``, ``error_m`` (position), ``radius_m`` (half its length).
+        ``identity``, ``family``, ``item``, ``mine``, ``x``, ``y``, ``error_m`` (position), ``radius_m`` (half its
+        length), ``own_fade_m`` (distance of other evidence; NaN for objects, which take it from the table).
     points, owner : arrays, shapes (n, 2) and (n,)
-        Points of every member, and whose they are: one of a small object, the vertices of a long one.
+        Points of every member, and whose they are: one of a small object, the vertices of a long one. The first
+        point of each member comes first, in the order of the table.
     shapes, shape_owner : arrays, shape (k,)
         Outlines of the members that have one.
     """
@@ -78,122 +79,208 @@ class Members:
     shape_owner: Ints
 
 
-def members_of(objects: gpd.GeoDataFrame, placed: pd.DataFrame, plane: Plane, settings: Areas) -> Members:
-    """Return the objects that make areas: neither rejected nor clutter. Rows follow those of ``objects``."""
-    active = placed["active"].to_numpy()
-    chosen, at = objects[active], placed[active]
-    length = chosen["length_m"].to_numpy(dtype=np.float64)
-    long = length > settings.long_object_m
-    shapes = plane.project(chosen.geometry[long], "hazard objects", densify=False)
-    table = pd.DataFrame(
-        {
-            "identity": chosen["object_id"].to_numpy(dtype=object),
-            "family": chosen["family"].to_numpy(dtype=object),
-            "item": at["item"].to_numpy(),
-            "x": at["x"].to_numpy(),
-            "y": at["y"].to_numpy(),
-            "error_m": chosen["position_error_m"].to_numpy(dtype=np.float64),
-            "radius_m": np.where(long, 0.0, length / 2.0),
-        }
-    )
-    corners, of = shapely.get_coordinates(shapely.segmentize(shapes, settings.cluster_m / 4.0), return_index=True)
-    points = np.vstack([table[["x", "y"]].to_numpy(dtype=np.float64), corners])
-    owner = np.concatenate([np.arange(len(table)), np.flatnonzero(long)[of]])
-    return Members(table, points, owner, shapes, np.flatnonzero(long))
+@dataclass(frozen=True)
+class Delineation:
+    """Hazard areas as drawn.
 
-
-def delineate(members: Members, settings: Areas) -> tuple[Geometries, Ints, pd.DataFrame]:
-    """Return the areas, the area of each member, and what is known of each area's outline.
-
-    Returns
-    -------
+    Attributes
+    ----------
     shapes : array of geometry, shape (areas,)
         Disjoint, valid, on the plane; ordered by their first member.
     area_of : int array, shape (members,)
     about : DataFrame, shape (areas, …)
-        ``pattern``, ``fadeout_m``, ``fadeout_rule``.
+        ``pattern``, ``delineation``, ``fadeout_m``, ``fadeout_rule`` and what is known of rows.
+    rows : DataFrame
+        As :class:`~survey.contamination.rows.FoundRows`, with ``area`` and ``family``.
     """
+
+    shapes: Geometries
+    area_of: Ints
+    about: pd.DataFrame
+    rows: pd.DataFrame
+
+
+def members_of(
+    objects: gpd.GeoDataFrame, placed: pd.DataFrame, evidence: gpd.GeoDataFrame, plane: Plane, settings: Areas
+) -> Members:
+    """Return what makes areas: objects neither rejected nor clutter, and other evidence.
+
+    Rows follow those of ``objects``, then those of ``evidence``.
+    """
+    active = placed["active"].to_numpy()
+    chosen, at = objects[active], placed[active]
+    length = chosen["length_m"].to_numpy(dtype=np.float64)
+    long = length > settings.long_object_m
+    outlines_of_long = polygons_only(plane.project(chosen.geometry[long], "hazard objects", densify=False))
+    grounds = polygons_only(plane.project(evidence.geometry, "evidence"))
+    inner = shapely.get_coordinates(shapely.point_on_surface(grounds)) if len(grounds) else np.zeros((0, 2))
+    seen = pd.DataFrame(
+        {
+            "identity": chosen["object_id"].to_numpy(dtype=object),
+            "family": chosen["family"].to_numpy(dtype=object),
+            "item": at["item"].to_numpy(),
+            "mine": at["mine"].to_numpy(),
+            "x": at["x"].to_numpy(),
+            "y": at["y"].to_numpy(),
+            "error_m": chosen["position_error_m"].to_numpy(dtype=np.float64),
+            "radius_m": np.where(long, 0.0, length / 2.0),
+            "own_fade_m": np.nan,
+        }
+    )
+    told = pd.DataFrame(
+        {
+            "identity": "evidence " + evidence["evidence_id"].astype(object).to_numpy(dtype=object),
+            "family": np.where(evidence["family"].isna(), "unknown", evidence["family"].astype(object)),
+            "item": False,
+            "mine": False,
+            "x": inner[:, 0],
+            "y": inner[:, 1],
+            "error_m": evidence["accuracy_m"].to_numpy(dtype=np.float64),
+            "radius_m": 0.0,
+            "own_fade_m": evidence["fadeout_m"].to_numpy(dtype=np.float64),
+        }
+    )
+    table = pd.concat([t for t in (seen, told) if len(t)] or [seen], ignore_index=True)
+    shapes = np.concatenate([outlines_of_long, grounds])
+    shape_owner = np.concatenate([np.flatnonzero(long), len(seen) + np.arange(len(told))])
+    corners, of = shapely.get_coordinates(shapely.segmentize(shapes, settings.cluster_m / 4.0), return_index=True)
+    points = np.vstack([table[["x", "y"]].to_numpy(dtype=np.float64), corners])
+    return Members(table, points, np.concatenate([np.arange(len(table)), shape_owner[of]]), shapes, shape_owner)
+
+
+def delineate(members: Members, settings: Areas) -> Delineation:
+    """Cluster the members by ground distance, recognise rows, and draw the areas."""
     net = mesh(members.points, settings.cluster_m, settings.fill_m)
     group = _groups(net, members)
     of_member = group[net.corner[: len(members.table)]]
-    pattern = np.where(np.bincount(of_member)[of_member] == 1, "single", "scatter").astype(object)
-    table = read_fadeout(settings.fadeout)
-    fade = _reach(members.table, pattern, table, settings)
+    found, family_of_row = _rows(members, of_member, settings.rows)
+    alone = np.bincount(of_member)[of_member] == 1 if len(of_member) else np.zeros(0, bool)
+    pattern = np.where(alone, "single", "scatter").astype(object)
+    in_row = found.row_of >= 0
+    pattern[in_row] = "row"
+    fadeout = read_fadeout(settings.fadeout)
+    fade = _reach(members.table, pattern, fadeout, settings)
     corner_fade = np.zeros(len(net.xy))
     np.maximum.at(corner_fade, net.corner, fade[members.owner])
-    extra = (members.shapes, of_member[members.shape_owner], fade[members.shape_owner])
+    lines, line_fade = _row_lines(found, fade, family_of_row, fadeout)
+    extra = (
+        np.concatenate([members.shapes, lines]),
+        np.concatenate([of_member[members.shape_owner], found.table["group"].to_numpy()]),
+        np.concatenate([fade[members.shape_owner], line_fade]),
+    )
     tidy = Outlining(settings.simplify_m, settings.hole_m2)
     shapes = outlines(net, group, corner_fade, extra, tidy)
+    rows = found.table.assign(family=family_of_row, area=found.table["group"])
     while len(links := touching(shapes)):
         joint = together(len(shapes), links)
         shapes, of_member = regrouped(shapes, joint, tidy), joint[of_member]
-    about = _about(members.table, of_member, fade, pattern, len(shapes))
-    return shapes, of_member, about
+        rows["area"] = joint[rows["area"].to_numpy()]
+    about = _about(members, of_member, (fade, pattern, fadeout.source), len(shapes))
+    return Delineation(shapes, of_member, about.join(_row_facts(rows, len(shapes))), rows.drop(columns="group"))
 
 
 def _groups(net: Mesh, members: Members) -> Ints:
     """Return the cluster of each corner: by distance, and because points of one member belong together."""
-    first = net.corner[members.owner]
-    home = net.corner[: len(members.table)][members.owner]
-    return together(len(net.xy), np.vstack([net.edges, np.column_stack([first, home])]))
+    home = net.corner[: len(members.table)]
+    links = [net.edges, np.column_stack([net.corner[members.owner], home[members.owner]])]
+    if len(members.shapes):
+        shape, point = shapely.STRtree(shapely.points(net.xy)).query(members.shapes, predicate="intersects")
+        links.append(np.column_stack([home[members.shape_owner[shape]], point]))
+    return together(len(net.xy), np.vstack(links))
 
 
-def _reach(table: pd.DataFrame, pattern: np.ndarray, fadeout: Fadeout, settings: Areas) -> Floats:
+def _rows(members: Members, of_member: Ints, settings: Rows) -> tuple[FoundRows, Texts]:
+    """Return the rows among the mines, family by family, and the family of each row; groups are clusters."""
+    table = members.table
+    mine = np.flatnonzero(table["mine"].to_numpy())
+    family = table["family"].to_numpy(dtype=object)[mine]
+    names = np.array(FAMILIES, dtype=object)
+    number = pd.Index(names).get_indexer(pd.Index(family))
+    group = of_member[mine] * len(names) + number
+    found = find_rows(table[["x", "y"]].to_numpy(dtype=np.float64)[mine], group, settings)
+    row_of = np.full(len(table), -1, dtype=np.int64)
+    row_of[mine] = found.row_of
+    key = found.table["group"].to_numpy()
+    rows = found.table.assign(group=key // len(names))
+    return FoundRows(row_of, rows), names[key % len(names)]
+
+
+def _reach(table: pd.DataFrame, pattern: Texts, fadeout: Fadeout, settings: Areas) -> Floats:
     """Return how far the area reaches beyond each member: fade-out and position error in quadrature, metres.
 
     In steps of half a metre upward, so that outlines of many members are grown by a few distances only.
     """
-    fade = fadeout.distance(table["family"], pattern)
-    reach = np.hypot(fade, table["error_m"].to_numpy()) + table["radius_m"].to_numpy()
+    own = table["own_fade_m"].to_numpy()
+    fade = np.where(np.isnan(own), fadeout.distance(table["family"], pattern), own)
+    error = np.where(np.isnan(own), table["error_m"].to_numpy(), 0.0)
+    reach = np.hypot(fade, error) + table["radius_m"].to_numpy()
     return np.asarray(np.ceil(2.0 * np.maximum(reach, settings.min_radius_m)) / 2.0)
 
 
-def _about(table: pd.DataFrame, area_of: Ints, fade: Floats, pattern: np.ndarray, count: int) -> pd.DataFrame:
-    """Return the pattern of each area, and the largest fade-out with the rule it comes from."""
+def _row_lines(found: FoundRows, fade: Floats, family: Texts, fadeout: Fadeout) -> tuple[Geometries, Floats]:
+    """Return each row as a line that runs on by what row ends add, and the distance it is grown by."""
+    count = len(found.table)
+    width = np.zeros(count)
+    np.maximum.at(width, found.row_of[found.row_of >= 0], fade[found.row_of >= 0])
+    beyond = fadeout.distance(family, np.full(count, "row_end", dtype=object)) - fadeout.distance(
+        family, np.full(count, "row", dtype=object)
+    )
+    ends = extended(found, np.maximum(beyond, 0.0))
+    lines: Geometries = shapely.linestrings(ends) if count else np.zeros(0, object)
+    return lines, width
+
+
+def _about(members: Members, area_of: Ints, drawn: tuple[Floats, Texts, str], count: int) -> pd.DataFrame:
+    """Return the pattern of each area, how it was drawn, and the largest fade-out with its rule."""
+    fade, pattern, source = drawn
+    table = members.table
     widest = pd.DataFrame({"area": area_of, "fade": fade}).sort_values(["area", "fade"], kind="stable")
     last = widest.drop_duplicates("area", keep="last").index.to_numpy()
-    rule = table["family"].to_numpy(dtype=object)[last] + "/" + pattern[last]
-    items = np.bincount(area_of, weights=table["item"].to_numpy(), minlength=count)
-    everything = np.bincount(area_of, minlength=count)
-    named = np.select([items == 0, everything == 1, items < 5], ["unknown", "single", "cluster"], default="scatter")
-    return pd.DataFrame({"pattern": named, "fadeout_m": fade[last], "fadeout_rule": rule})
+    record = table["own_fade_m"].notna().to_numpy()[last]
+    rule = table["family"].to_numpy(dtype=object)[last] + "/" + pattern[last] + f" ({source})"
 
+    def total(values: Bools) -> Floats:
+        sums = np.bincount(area_of, weights=values.astype(np.float64), minlength=count)
+        return np.asarray(sums, dtype=np.float64)
 
-def tally(objects: gpd.GeoDataFrame, placed: pd.DataFrame, area_of: Ints, count: int) -> pd.DataFrame:
-    """Return counts of each area from the active objects, in the order of ``area_of``.
-
-    Returns
-    -------
-    DataFrame, shape (areas, …)
-        ``n_objects``, ``n_confirmed``, ``n_unverified``, ``n_items``, ``n_indicators``, ``items`` (sum of weights),
-        ``expected`` (over detectability), ``n_FAMILY`` for each family, ``families``.
-    """
-    active = placed["active"].to_numpy()
-    at = placed[active]
-    family = objects["family"].to_numpy(dtype=object)[active]
-    item, confirmed = at["item"].to_numpy(), at["confirmed"].to_numpy()
-
-    def total(values: np.ndarray) -> Floats:
-        return np.bincount(area_of, weights=values.astype(np.float64), minlength=count)
-
-    table = pd.DataFrame(
+    items, mines = total(table["item"].to_numpy(dtype=bool)), total(table["mine"].to_numpy(dtype=bool))
+    everything, in_rows = np.bincount(area_of, minlength=count), total(pattern == "row")
+    rowed = (in_rows > 0) & (in_rows >= mines / 2.0)
+    named = np.select(
+        [items == 0, rowed, everything == 1, items < 5], ["unknown", "row", "single", "cluster"], default="scatter"
+    )
+    drawn_as = np.select([rowed, everything == 1], ["rows and hull", "point and radius"], default="hull")
+    return pd.DataFrame(
         {
-            "n_objects": total(np.ones(len(at))),
-            "n_confirmed": total(confirmed),
-            "n_unverified": total(~confirmed),
-            "n_items": total(item),
-            "n_indicators": total(at["indicator"].to_numpy()),
-            "items": total(item * at["weight"].to_numpy()),
-            "expected": total(item * at["expected"].to_numpy()),
+            "pattern": named,
+            "delineation": drawn_as,
+            "fadeout_m": fade[last],
+            "fadeout_rule": np.where(record, "other evidence (evidence table)", rule),
         }
     )
-    for name in FAMILIES:
-        table[f"n_{name}"] = total(family == name)
-    present = table[[f"n_{name}" for name in FAMILIES]].to_numpy() > 0
-    code = present @ (1 << np.arange(len(FAMILIES)))
-    words = {c: ";".join(f for i, f in enumerate(FAMILIES) if c >> i & 1) for c in np.unique(code).tolist()}
-    table["families"] = [words[c] for c in code.tolist()]
-    return table
+
+
+def _row_facts(rows: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Return number, bearing, spacing and confidence of the rows of each area; longer rows weigh more."""
+    area, length = rows["area"].to_numpy(), rows["length_m"].to_numpy()
+    double = np.radians(2.0 * rows["bearing_deg"].to_numpy())
+    north = np.bincount(area, weights=length * np.cos(double), minlength=count)
+    east = np.bincount(area, weights=length * np.sin(double), minlength=count)
+    whole = np.bincount(area, weights=length, minlength=count)
+
+    def mean(column: str) -> Floats:
+        sums = np.bincount(area, weights=length * rows[column].to_numpy(), minlength=count)
+        means: Floats = np.divide(sums, whole, out=np.full(count, np.nan), where=whole > 0)
+        return means
+
+    return pd.DataFrame(
+        {
+            "n_rows": np.bincount(area, minlength=count),
+            "row_bearing_deg": np.where(whole > 0, np.degrees(np.arctan2(east, north)) / 2.0 % 180.0, np.nan),
+            "row_spacing_m": np.round(mean("spacing_m"), 2),
+            "row_confidence": mean("confidence"),
+        }
+    )
 
 
 def identities(members: Members, area_of: Ints, count: int) -> list[str]:
@@ -201,87 +288,4 @@ def identities(members: Members, area_of: Ints, count: int) -> list[str]:
     order = np.argsort(area_of, kind="stable")
     names = members.table["identity"].to_numpy(dtype=object)[order]
     bounds = np.searchsorted(area_of[order], np.arange(count + 1)).tolist()
-    return [
-        hashlib.sha256("\n".join(sorted(names[a:b])).encode()).hexdigest()[:16]
-        for a, b in pairwise(bounds)
-    ]
-
-
-def describe(tallied: pd.DataFrame, shapes: Geometries, cells: pd.DataFrame, settings: Density) -> pd.DataFrame:
-    """Return size, what was seen, and density with its interval, for each area.
-
-    What was seen of an area is taken from the grid: each cell's analysed share for the part of the area in it.
-    """
-    square_metres = shapely.area(shapes) if len(shapes) else np.zeros(0)
-    inside = cell_areas(shapes, settings.cell_m)
-    at = pd.MultiIndex.from_frame(cells[["row", "col"]]).get_indexer(pd.MultiIndex.from_frame(inside[["row", "col"]]))
-    full = settings.cell_m**2
-    share = inside["area_m2"].to_numpy() / full
-    count = len(shapes)
-    seen = {
-        name: np.bincount(
-            inside["shape"].to_numpy(), weights=np.append(cells[name].to_numpy(), 0.0)[at] * share, minlength=count
-        )
-        for name in ("analysed_m2", "visible_m2")
-    }
-    fraction = np.divide(seen["analysed_m2"], square_metres, out=np.zeros(count), where=square_metres > 0)
-    visible = np.divide(seen["visible_m2"], seen["analysed_m2"], out=np.zeros(count), where=seen["analysed_m2"] > 0)
-    support = np.maximum(square_metres / 1e4, 1.0)
-    density, low, high = density_estimate(
-        (tallied["items"].to_numpy(), tallied["expected"].to_numpy()),
-        support,
-        support,
-        np.maximum(visible, settings.detectability_floor),
-        settings.interval,
-    )
-    number = np.maximum(settings.class_number(density), 1)
-    return pd.DataFrame(
-        {
-            "area_m2": np.round(square_metres, 2),
-            "area_ha": np.round(square_metres / 1e4, 4),
-            "perimeter_m": np.round(shapely.length(shapes), 1) if count else np.zeros(0),
-            "observed_fraction": np.round(np.minimum(fraction, 1.0), 4),
-            "detectability": np.round(visible, 4),
-            "density_per_ha": np.round(density, 4),
-            "density_low": np.round(low, 4),
-            "density_high": np.round(high, 4),
-            "density_class": np.array(DISTRICT_CLASSES, dtype=object)[number],
-            "class_range": class_range(low, high, settings),
-        }
-    )
-
-
-def share_areas(areas: pd.DataFrame, districts: Geometries) -> pd.DataFrame:
-    """Share areas out by district.
-
-    Returns
-    -------
-    DataFrame
-        ``area``, ``district`` (positions) and ``area_m2``, to two decimals: with what lies outside every
-        district they add up to the area exactly.
-    """
-    shapes = areas["shape"].to_numpy(dtype=object)
-    area, district, parts = share_out(shapes, districts)
-    inside = shapely.area(parts)
-    outside = areas["area_m2"].to_numpy() - np.bincount(area, weights=inside, minlength=len(shapes))
-    outside = np.where(outside < 0.01, 0.0, outside)
-    both = np.concatenate([inside, outside])
-    group = np.concatenate([area, np.arange(len(shapes))])
-    rounded = largest_remainder_by_group(both, group, areas["area_m2"].to_numpy(), decimals=2)
-    table = pd.DataFrame({"area": area, "district": district, "area_m2": rounded[: len(area)]})
-    return table[table["area_m2"] > 0.0].reset_index(drop=True)
-
-
-def largest_share(shares: pd.DataFrame, count: int) -> Ints:
-    """Return the district that holds most of each area, or -1; of equals, the first."""
-    position = np.full(count, -1, dtype=np.int64)
-    order = shares.sort_values(["area", "area_m2", "district"], ascending=[True, True, False], kind="stable")
-    position[order["area"].to_numpy()] = order["district"].to_numpy()
-    return position
-
-
-def by_object(values: pd.Series, placed: pd.DataFrame, area_of: Ints) -> np.ndarray:
-    """Return the value of its area for each object, null for objects that make no area."""
-    result = np.full(len(placed), None, dtype=object)
-    result[placed["active"].to_numpy()] = values.to_numpy(dtype=object)[area_of]
-    return result
+    return [hashlib.sha256("\n".join(sorted(names[a:b])).encode()).hexdigest()[:16] for a, b in pairwise(bounds)]

@@ -9,43 +9,33 @@ import geopandas as gpd
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from survey.contamination.areas import (
-    Areas,
-    by_object,
-    delineate,
-    describe,
-    identities,
-    largest_share,
-    members_of,
-    share_areas,
-    tally,
-)
+from survey.contamination import tables
+from survey.contamination.area_facts import by_object, describe, largest_share, share_areas, tally
+from survey.contamination.areas import Areas, delineate, identities, members_of
 from survey.contamination.density import Density, density_grid
+from survey.contamination.district_facts import by_method, in_district, objects_by_family
 from survey.contamination.districts import lay_out
-from survey.contamination.evidence import Evidence, evidence_classes, judge
+from survey.contamination.effort import (
+    area_days,
+    calendar,
+    check_rates,
+    machines_at_hand,
+    rated_machines,
+    read_productivity,
+    read_resources,
+    step_days,
+)
+from survey.contamination.evidence import Evidence, area_evidence, imagery_types, judge, read_evidence_table
 from survey.contamination.ground import area_on_plane, join_coverage
-from survey.contamination.hectares import (
-    class_square_metres,
-    coverage_by_family,
-    cut_by_district,
-    hectares,
-    in_district,
-)
-from survey.contamination.methodology import Methodology, suggest
+from survey.contamination.hectares import class_square_metres, coverage_by_family, cut_by_district, hectares
+from survey.contamination.methodology import Methodology, methodology_rules, suggest
 from survey.contamination.placing import place
-from survey.contamination.plane import Plane
-from survey.contamination.tables import (
-    Target,
-    area_districts_layer,
-    areas_layer,
-    coverage_layer,
-    districts_layer,
-    grid_layer,
-    names_of,
-    objects_layer,
-)
-from survey.contamination.terrain import Terrain
-from survey.layers import DISTRICT_COVERAGE, HAZARD_OBJECTS, conform
+from survey.contamination.plane import Floats, Geometries, Ints, Plane
+from survey.contamination.terrain import Terrain, land_cover_by_area, slope_by_area
+from survey.contamination.turning import benchmarks
+from survey.layers import EVIDENCE, HAZARD_OBJECTS, conform
+
+RESIDUAL_NOTE = "That nothing was found beyond this outline is not evidence that nothing is there."
 
 
 class Contamination(BaseModel):
@@ -77,10 +67,38 @@ class Context:
         Polygons; ground outside them counts as not analysed.
     evidence : GeoDataFrame, optional
         From :func:`survey.contamination.evidence.prepare_evidence`.
+    land_cover : GeoDataFrame, optional
+        From :func:`survey.contamination.terrain.prepare_land_cover`.
     """
 
     area_of_interest: gpd.GeoDataFrame | None = None
     evidence: gpd.GeoDataFrame | None = None
+    land_cover: gpd.GeoDataFrame | None = None
+
+
+@dataclass(frozen=True)
+class HazardAreas:
+    """Hazard areas with all that is known of them.
+
+    Attributes
+    ----------
+    table : DataFrame, shape (areas, …)
+        Columns of the layer ``HAZARD_AREAS`` and ``shape`` on the plane.
+    area_of : int array
+        Area of each active object, then of each piece of other evidence.
+    rows, evidence, steps, calendar : DataFrame
+        Mine rows, what areas rest on, team-days of each step, and how long the resources at hand would take.
+    benchmark : array, shape (areas, 2)
+        On the plane.
+    """
+
+    table: pd.DataFrame
+    area_of: Ints
+    rows: pd.DataFrame
+    evidence: pd.DataFrame
+    steps: pd.DataFrame
+    calendar: pd.DataFrame
+    benchmark: Floats
 
 
 def assess(
@@ -123,36 +141,88 @@ def assess(
     land = lay_out(districts, plane)
     ground = join_coverage(scenes, plane, context.area_of_interest)
     placed = place(objects, plane, land, ground, settings.density.detectability_floor)
+    records = EVIDENCE.empty(crs=4326) if context.evidence is None else conform(context.evidence, EVIDENCE)
 
     cells = density_grid(ground, placed, land, settings.density)
-
-    members = members_of(objects, placed, plane, settings.areas)
-    shapes, area_of, areas = delineate(members, settings.areas)
-    tallied = tally(objects, placed, area_of, len(shapes))
-    areas = areas.join(tallied).join(describe(tallied, shapes, cells, settings.density))
-    areas = areas.assign(shape=shapes, area_id=identities(members, area_of, len(shapes)), status="open")
-    areas = areas.join(judge(objects, placed, area_of, len(shapes)))
-    areas = areas.join(suggest(areas, settings.methodology))
-    shares = share_areas(areas, land)
-    areas = areas.join(names_of(districts, largest_share(shares, len(shapes))))
+    hazard = hazard_areas((objects, placed, records, context.land_cover), cells, plane, land, settings)
+    areas, shares = hazard.table, share_areas(hazard.table, land)
+    areas = areas.join(tables.names_of(districts, largest_share(shares, len(areas))))
 
     cut = cut_by_district(ground, land)
     by_class = class_square_metres(cut, ground, cells, settings.density.cell_m)
-    totals = hectares(cut, ground, by_class)
-    totals = totals.join(in_district(cut, ground, placed, shares, areas))
-    totals = districts.drop(columns="geometry").reset_index(drop=True).join(totals)
+    totals = hectares(cut, ground, by_class).join(in_district(cut, ground, placed, shares, areas))
+    totals = pd.DataFrame(districts.drop(columns="geometry")).reset_index(drop=True).join(totals)
 
-    found = names_of(districts, placed["district"].to_numpy()).assign(
-        evidence_class=evidence_classes(objects), area_id=by_object(areas["area_id"], placed, area_of)
-    )
-    target = Target(plane, settings.crs, run_id)
+    target = tables.Target(plane, settings.crs, run_id)
     interest = None if context.area_of_interest is None else area_on_plane(context.area_of_interest, plane)
+    _, evidence_class = imagery_types(objects, read_evidence_table(settings.evidence.table))
+    found = tables.names_of(districts, placed["district"].to_numpy()).assign(
+        evidence_class=evidence_class, area_id=by_object(areas["area_id"], placed, hazard.area_of)
+    )
     return {
-        "hazard_objects": objects_layer(objects, found, target),
-        "hazard_areas": areas_layer(areas, target),
-        "density_grid": grid_layer(cells, districts, settings.density.cell_m, target),
-        "districts": districts_layer(totals, land, target),
-        "coverage": coverage_layer(ground, cut.unseen, interest, target),
-        "area_districts": area_districts_layer(shares, areas, districts),
-        "district_coverage": conform(coverage_by_family(cut, ground, totals), DISTRICT_COVERAGE),
+        "hazard_objects": tables.objects_layer(objects, found, target),
+        "hazard_areas": tables.areas_layer(areas, target),
+        "density_grid": tables.grid_layer(cells, districts, settings.density.cell_m, target),
+        "districts": tables.districts_layer(totals, land, target),
+        "coverage": tables.coverage_layer(ground, cut.unseen, interest, target),
+        "area_districts": tables.area_districts_layer(shares, areas, districts),
+        "district_coverage": tables.district_coverage_layer(coverage_by_family(cut, ground, totals)),
+        "turning_points": tables.turning_points_layer(areas, hazard.benchmark, target),
+        "mine_rows": tables.rows_layer(hazard.rows, areas, target),
+        "evidence": tables.evidence_layer(records, areas, hazard.area_of, target),
+        "area_evidence": tables.area_evidence_layer(hazard.evidence, areas, target),
+        "district_objects": tables.district_objects_layer(objects_by_family(objects, placed, districts), target),
+        "district_methods": tables.district_methods_layer(by_method(shares, areas, hazard.steps, districts), target),
+        "calendar": tables.calendar_layer(hazard.calendar, target),
     }
+
+
+def hazard_areas(
+    known: tuple[gpd.GeoDataFrame, pd.DataFrame, gpd.GeoDataFrame, gpd.GeoDataFrame | None],
+    cells: pd.DataFrame,
+    plane: Plane,
+    land: Geometries,
+    settings: Contamination,
+) -> HazardAreas:
+    """Draw the hazard areas, describe them, judge the evidence, and suggest methods with their effort.
+
+    Parameters
+    ----------
+    known : objects, where they are placed, other evidence, land cover
+    cells : DataFrame
+        From :func:`survey.contamination.density.density_grid`.
+    plane : Plane
+    land : array of geometry
+        Districts on the plane.
+    settings : Contamination
+    """
+    objects, placed, records, land_cover = known
+    rules, types = methodology_rules(settings.methodology), read_evidence_table(settings.evidence.table)
+    rates = read_productivity(settings.methodology.productivity)
+    check_rates(rules, rates)
+    at_hand = None
+    if settings.methodology.resources is not None:
+        at_hand = read_resources(settings.methodology.resources, rates)
+    machines = machines_at_hand(rates, at_hand)
+
+    members = members_of(objects, placed, records, plane, settings.areas)
+    drawn = delineate(members, settings.areas)
+    shapes, area_of, count = drawn.shapes, drawn.area_of, len(drawn.shapes)
+    tallied = tally(objects, placed, area_of, count)
+    areas = drawn.about.join(tallied).join(describe(tallied, shapes, cells, settings.density))
+    evidence = area_evidence(objects[placed["active"]], area_of, records, types)
+    areas = areas.join(judge(evidence, types, count)).join(slope_by_area(shapes, plane, land, settings.terrain))
+    turn = plane.convergence(*tables.centres(shapes))
+    areas["row_bearing_deg"] = ((areas["row_bearing_deg"] + turn) % 180.0).round(2)
+    areas["land_cover"] = land_cover_by_area(shapes, land_cover, plane)
+    areas["machines"] = rated_machines(areas, machines)
+    areas = areas.join(suggest(areas, rules, settings.methodology))
+    steps = step_days(areas, rules, rates, machines)
+    spot = benchmarks(shapes, plane)
+    areas = areas.join(area_days(steps, count)).join(spot[["benchmark_lon", "benchmark_lat"]])
+    areas = areas.assign(
+        shape=shapes, area_id=identities(members, area_of, count), status="open", residual_note=RESIDUAL_NOTE
+    )
+    schedule = pd.DataFrame() if at_hand is None else calendar(steps, at_hand)
+    rows = drawn.rows.assign(bearing_deg=((drawn.rows["bearing_deg"] + turn[drawn.rows["area"]]) % 180.0).round(2))
+    return HazardAreas(areas, area_of, rows, evidence, steps, schedule, spot[["x", "y"]].to_numpy())

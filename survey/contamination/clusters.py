@@ -53,7 +53,7 @@ def mesh(points: Floats, link_m: float, fill_m: float) -> Mesh:
     grid = np.rint(points / _SAME_M).astype(np.int64)
     unique, corner = np.unique(grid, axis=0, return_inverse=True)
     corner = corner.reshape(-1)
-    xy = unique * _SAME_M
+    xy: Floats = np.asarray(unique * _SAME_M, dtype=np.float64)
     none = np.zeros((0, 2), np.int64), np.zeros((0, 3), np.int64)
     if len(xy) < 2:
         return Mesh(xy, corner, *none)

@@ -181,14 +181,21 @@ def cell_polygons(cells: pd.DataFrame, cell_m: float) -> Geometries:
 
 
 def _cells(ground: pd.DataFrame, cell_m: float) -> pd.DataFrame:
-    """Return every cell that touches imaged ground, with its analysed and its visible square metres."""
+    """Return every cell that touches imaged ground, with how much of it was analysed, visible, under vegetation."""
     ground = ground[ground["status"] != "not_analysed"]
     table = cell_areas(ground["shape"].to_numpy(dtype=object), cell_m)
     piece = table["shape"].to_numpy()
     analysed = (ground["status"] == "analysed").to_numpy()[piece] * table["area_m2"].to_numpy()
     seen = ground["detectability"].to_numpy(dtype=np.float64)[piece] * analysed
-    table = table.assign(analysed_m2=analysed, visible_m2=seen)
-    cells = table.groupby(["row", "col"], sort=True)[["analysed_m2", "visible_m2"]].sum().reset_index()
+    cover = ground["vegetation"].to_numpy(dtype=np.float64)[piece]
+    table = table.assign(
+        analysed_m2=analysed,
+        visible_m2=seen,
+        vegetated_m2=np.nan_to_num(cover) * table["area_m2"].to_numpy(),
+        vegetation_known_m2=np.isfinite(cover) * table["area_m2"].to_numpy(),
+    )
+    sums = ["analysed_m2", "visible_m2", "vegetated_m2", "vegetation_known_m2"]
+    cells = table.groupby(["row", "col"], sort=True)[sums].sum().reset_index()
     cells["cell_id"] = cells["col"].astype("int64").astype(str) + "_" + cells["row"].astype("int64").astype(str)
     return cells
 

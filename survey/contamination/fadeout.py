@@ -28,8 +28,8 @@ class Fadeout:
 
     def distance(self, family: npt.ArrayLike, pattern: npt.ArrayLike) -> Floats:
         """Return the distance for each pair of family and pattern, metres."""
-        rows = pd.Index(self.metres.index).get_indexer(np.asarray(family, dtype=object))
-        columns = pd.Index(self.metres.columns).get_indexer(np.asarray(pattern, dtype=object))
+        rows = pd.Index(self.metres.index).get_indexer(pd.Index(np.asarray(family, dtype=object)))
+        columns = pd.Index(self.metres.columns).get_indexer(pd.Index(np.asarray(pattern, dtype=object)))
         return np.asarray(self.metres.to_numpy()[rows, columns], dtype=np.float64)
 
 

@@ -47,7 +47,8 @@ def join_coverage(
     tables = [_on_plane(scene, plane) for scene in coverage]
     tables = [table for table in tables if len(table)]
     if not tables:
-        return conform(pd.DataFrame(), COVERAGE_PIECES).drop(columns="geometry").assign(shape=np.zeros(0, object))
+        empty = pd.DataFrame(conform(pd.DataFrame(), COVERAGE_PIECES).drop(columns="geometry"))
+        return empty.assign(shape=np.zeros(0, object))
     pieces = pd.concat(tables, ignore_index=True)
     if area_of_interest is not None:
         pieces = _limited(pieces, area_of_interest, plane)
@@ -67,7 +68,7 @@ def _on_plane(scene: gpd.GeoDataFrame, plane: Plane) -> pd.DataFrame:
     kept = ~shapely.is_empty(shapes)
     pieces, shapes = pieces[kept].reset_index(drop=True), shapes[kept]
     if len(pieces) == 0:
-        return pieces
+        return pd.DataFrame(pieces)
     group = pieces.groupby(list(pieces.columns), dropna=False, sort=True).ngroup().to_numpy()
     order = np.argsort(group, kind="stable")
     starts = np.flatnonzero(np.diff(group[order], prepend=-1))
@@ -78,7 +79,7 @@ def _on_plane(scene: gpd.GeoDataFrame, plane: Plane) -> pd.DataFrame:
         members = shapes[order[bounds[i] : bounds[i + 1]]]
         whole[i] = members[0] if len(members) == 1 else shapely.union_all(members)
     projected = plane.project(gpd.GeoSeries(whole, crs=scene.crs), f"coverage of {dissolved['image'].iloc[0]}")
-    return dissolved.assign(shape=polygons_only(projected))
+    return pd.DataFrame(dissolved.assign(shape=polygons_only(projected)))
 
 
 def ordered(families: str) -> str:
@@ -109,7 +110,7 @@ def _limited(pieces: pd.DataFrame, area_of_interest: gpd.GeoDataFrame, plane: Pl
         detectability=0.0,
     )
     both = pd.concat([inside, outside], ignore_index=True)
-    return both[~shapely.is_empty(both["shape"].to_numpy(dtype=object))]
+    return pd.DataFrame(both[~shapely.is_empty(both["shape"].to_numpy(dtype=object))])
 
 
 def _ranked(pieces: pd.DataFrame) -> pd.DataFrame:
@@ -119,7 +120,7 @@ def _ranked(pieces: pd.DataFrame) -> pd.DataFrame:
     keys = pieces.assign(rank=rank, newest=newest_first)
     by = ["rank", "gsd_cm", "newest", "image", "reason", "families", "detectability", "vegetation"]
     order = keys.sort_values(by, kind="stable").index
-    return pieces.loc[order].reset_index(drop=True)
+    return pd.DataFrame(pieces.loc[order].reset_index(drop=True))
 
 
 def _disjoint(pieces: pd.DataFrame) -> pd.DataFrame:
@@ -137,7 +138,7 @@ def _disjoint(pieces: pd.DataFrame) -> pd.DataFrame:
         now = (turn == k) & ~shapely.is_empty(rest[low])
         rest[low[now]] = shapely.difference(rest[low[now]], whole[high[now]])
     rest = polygons_only(rest)
-    return pieces.assign(shape=rest)[shapely.area(rest) > _CRUMB_M2].reset_index(drop=True)
+    return pd.DataFrame(pieces.assign(shape=rest)[shapely.area(rest) > _CRUMB_M2].reset_index(drop=True))
 
 
 def _seen_by_any(disjoint: pd.DataFrame, pieces: pd.DataFrame) -> pd.DataFrame:

@@ -96,7 +96,7 @@ def class_square_metres(cut: DistrictGround, ground: pd.DataFrame, cells: pd.Dat
     for column in ("number", "confirmed_number"):
         group = district * width + cells[column].to_numpy()[at]
         flat = np.bincount(group, weights=table["area_m2"].to_numpy(), minlength=count * width)
-        sums.append(flat.reshape(count, width))
+        sums.append(np.asarray(flat.reshape(count, width), dtype=np.float64))
     return sums
 
 
@@ -108,7 +108,8 @@ def hectares(cut: DistrictGround, ground: pd.DataFrame, by_class: list[Floats]) 
 
     def total(wanted: str) -> Floats:
         chosen = status == wanted
-        return np.bincount(cut.district[chosen], weights=square_metres[chosen], minlength=count)
+        sums = np.bincount(cut.district[chosen], weights=square_metres[chosen], minlength=count)
+        return np.asarray(sums, dtype=np.float64)
 
     not_assessable = total("not_assessable")
     parts = np.column_stack([by_class[0], not_assessable])
@@ -137,42 +138,6 @@ def _class_of(square_metres: Floats) -> list[str | None]:
         holds = np.flatnonzero(row[1:] >= _SHARE_FOR_CLASS * whole) + 1
         names.append(DISTRICT_CLASSES[holds.max()] if len(holds) else DISTRICT_CLASSES[0])
     return names
-
-
-def in_district(
-    cut: DistrictGround, ground: pd.DataFrame, placed: pd.DataFrame, shares: pd.DataFrame, areas: pd.DataFrame
-) -> pd.DataFrame:
-    """Return what else is known of each district: objects, areas, density, method, dates of the imagery."""
-    count = len(cut.district_m2)
-    active = placed[placed["active"] & (placed["district"] >= 0)]
-    where = active["district"].to_numpy()
-    analysed = (ground["status"] == "analysed").to_numpy()[cut.piece]
-    analysed_ha = np.bincount(cut.district[analysed], weights=shapely.area(cut.shapes[analysed]), minlength=count) / 1e4
-    expected = np.bincount(where, weights=active["item"] * active["expected"], minlength=count)
-    density = np.divide(expected, np.maximum(analysed_ha, 1.0), out=np.full(count, np.nan), where=analysed_ha > 0)
-    in_areas = np.bincount(shares["district"], weights=shares["area_m2"], minlength=count)
-    seen = pd.DataFrame({"district": cut.district, "at": ground["acquired_at"].iloc[cut.piece].array})
-    dates = seen.groupby("district")["at"].agg(["min", "max"]).reindex(range(count))
-    return pd.DataFrame(
-        {
-            "hazard_area_ha": np.round(in_areas / 1e4, 4),
-            "n_objects": np.bincount(where, minlength=count),
-            "n_areas": np.bincount(shares["district"], minlength=count),
-            "density_per_ha": np.round(density, 4),
-            "method_primary": _largest_method(shares, areas, count),
-            "imagery_from": dates["min"],
-            "imagery_to": dates["max"],
-        }
-    )
-
-
-def _largest_method(shares: pd.DataFrame, areas: pd.DataFrame, count: int) -> list[str | None]:
-    """Return the method that covers most square metres of each district; of equals, the first by name."""
-    method = areas["method_primary"].to_numpy(dtype=object)[shares["area"]]
-    sums = shares.assign(method=method).groupby(["district", "method"])["area_m2"].sum().reset_index()
-    sums = sums.sort_values(["district", "area_m2", "method"], ascending=[True, False, True], kind="stable")
-    best = sums.drop_duplicates("district").set_index("district")["method"]
-    return [best.get(i) for i in range(count)]
 
 
 def coverage_by_family(cut: DistrictGround, ground: pd.DataFrame, districts: pd.DataFrame) -> pd.DataFrame:

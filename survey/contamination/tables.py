@@ -12,16 +12,26 @@ import shapely
 from survey.contamination.density import cell_polygons
 from survey.contamination.ground import OUTSIDE_INTEREST
 from survey.contamination.hectares import NO_IMAGERY
-from survey.contamination.plane import Geometries, Ints, Plane, as_multipolygons, flat_crs, polygons_only
+from survey.contamination.plane import Floats, Geometries, Ints, Plane, as_multipolygons, flat_crs, polygons_only
+from survey.contamination.polygon_checks import check_polygons
 from survey.contamination.rounding import largest_remainder_by_group
+from survey.contamination.turning import turning_points
 from survey.layers import (
     AREA_DISTRICTS,
+    AREA_EVIDENCE,
+    CALENDAR,
     COVERAGE,
     COVERAGE_STATUSES,
     DENSITY_GRID,
+    DISTRICT_COVERAGE,
+    DISTRICT_METHODS,
+    DISTRICT_OBJECTS,
     DISTRICTS,
+    EVIDENCE,
     HAZARD_AREAS,
     HAZARD_OBJECTS,
+    MINE_ROWS,
+    TURNING_POINTS,
     conform,
 )
 
@@ -39,14 +49,16 @@ def names_of(districts: pd.DataFrame, position: Ints) -> pd.DataFrame:
     """Return ``district_code`` and ``district_name`` for positions in the districts, null for -1."""
     columns = {}
     for name in ("district_code", "district_name"):
-        values = np.append(districts[name].to_numpy(dtype=object), None)
+        values = np.array([*districts[name], None], dtype=object)
         columns[name] = values[position]
     return pd.DataFrame(columns, dtype=object)
 
 
 def objects_layer(objects: gpd.GeoDataFrame, columns: pd.DataFrame, target: Target) -> gpd.GeoDataFrame:
     """Return the objects with ``columns`` filled in; outlines as multipolygons."""
-    table = objects.assign(**{name: columns[name].to_numpy(dtype=object) for name in columns})
+    table = objects.copy()
+    for name in columns:
+        table[name] = columns[name].to_numpy(dtype=object)
     if len(table) == 0:
         return conform(table.set_geometry(gpd.GeoSeries([], crs=target.crs)), HAZARD_OBJECTS, crs=target.crs)
     shapes = np.asarray(table.geometry.values, dtype=object)
@@ -61,8 +73,8 @@ def areas_layer(areas: pd.DataFrame, target: Target) -> gpd.GeoDataFrame:
     """Return the hazard areas, ordered by their identity."""
     areas = areas.sort_values("area_id", ignore_index=True)
     geometry = exported(areas["shape"].to_numpy(dtype=object), target, "hazard areas")
-    table = areas.drop(columns="shape").assign(run_id=target.run_id)
-    return conform(gpd.GeoDataFrame(table, geometry=geometry), HAZARD_AREAS, crs=target.crs)
+    table = gpd.GeoDataFrame(areas.drop(columns="shape").assign(run_id=target.run_id), geometry=geometry)
+    return conform(table.assign(polygon_check=check_polygons(table)), HAZARD_AREAS, crs=target.crs)
 
 
 def grid_layer(cells: pd.DataFrame, districts: pd.DataFrame, cell_m: float, target: Target) -> gpd.GeoDataFrame:
@@ -127,6 +139,78 @@ def area_districts_layer(shares: pd.DataFrame, areas: pd.DataFrame, districts: p
         }
     )
     return conform(table.sort_values(["area_id", "district_code"], ignore_index=True), AREA_DISTRICTS)
+
+
+def district_coverage_layer(table: pd.DataFrame) -> pd.DataFrame:
+    """Return coverage by district and family."""
+    return conform(table, DISTRICT_COVERAGE)
+
+
+def turning_points_layer(areas: pd.DataFrame, benchmark: Floats, target: Target) -> gpd.GeoDataFrame:
+    """Return the turning points, ordered by area, part, ring and number."""
+    points = turning_points(areas["shape"].to_numpy(dtype=object), benchmark, target.plane)
+    names = areas["area_id"].to_numpy(dtype=object)
+    points = points.assign(area_id=names[points["area"]], run_id=target.run_id)
+    rank = np.argsort(np.argsort(names, kind="stable"), kind="stable")
+    points = points.iloc[np.argsort(rank[points["area"].to_numpy()], kind="stable")].reset_index(drop=True)
+    shapes = shapely.points(points["x"].to_numpy(), points["y"].to_numpy()) if len(points) else np.zeros(0, object)
+    geometry = target.plane.export(shapes, target.crs, "turning points")
+    return conform(gpd.GeoDataFrame(points, geometry=geometry), TURNING_POINTS, crs=target.crs)
+
+
+def rows_layer(rows: pd.DataFrame, areas: pd.DataFrame, target: Target) -> gpd.GeoDataFrame:
+    """Return the mine rows, ordered by area and position."""
+    ends = np.stack([rows[["x0", "y0"]].to_numpy(dtype=np.float64), rows[["x1", "y1"]].to_numpy(dtype=np.float64)], 1)
+    shapes = shapely.linestrings(ends) if len(rows) else np.zeros(0, object)
+    table = rows.assign(
+        area_id=areas["area_id"].to_numpy(dtype=object)[rows["area"]],
+        length_m=rows["length_m"].round(2),
+        spacing_m=rows["spacing_m"].round(2),
+        spread_m=rows["spread_m"].round(3),
+        run_id=target.run_id,
+    )
+    order = table.sort_values(["area_id", "x0", "y0"], kind="stable").index
+    geometry = target.plane.export(shapes[order], target.crs, "mine rows")
+    table = table.loc[order].reset_index(drop=True)
+    return conform(gpd.GeoDataFrame(table, geometry=geometry), MINE_ROWS, crs=target.crs)
+
+
+def evidence_layer(records: gpd.GeoDataFrame, areas: pd.DataFrame, area_of: Ints, target: Target) -> gpd.GeoDataFrame:
+    """Return other evidence with the area each piece belongs to."""
+    if len(records) == 0:
+        empty: gpd.GeoDataFrame = EVIDENCE.empty(crs=target.crs)
+        return empty
+    names = areas["area_id"].to_numpy(dtype=object)[area_of[len(area_of) - len(records) :]]
+    return conform(records.to_crs(target.crs).assign(area_id=names, run_id=target.run_id), EVIDENCE, crs=target.crs)
+
+
+def area_evidence_layer(evidence: pd.DataFrame, areas: pd.DataFrame, target: Target) -> pd.DataFrame:
+    """Return what each area rests on, ordered by area."""
+    names = areas["area_id"].to_numpy(dtype=object)[evidence["area"].to_numpy(dtype=np.int64)]
+    table = evidence.assign(area_id=names, run_id=target.run_id)
+    keys = ["area_id", "origin", "evidence_class", "evidence_type", "reliability"]
+    return conform(table.sort_values(keys, kind="stable", ignore_index=True), AREA_EVIDENCE)
+
+
+def district_objects_layer(table: pd.DataFrame, target: Target) -> pd.DataFrame:
+    """Return objects by district and family."""
+    return conform(table.assign(run_id=target.run_id), DISTRICT_OBJECTS)
+
+
+def district_methods_layer(table: pd.DataFrame, target: Target) -> pd.DataFrame:
+    """Return hectares and effort by district and method."""
+    return conform(table.assign(run_id=target.run_id), DISTRICT_METHODS)
+
+
+def calendar_layer(table: pd.DataFrame, target: Target) -> pd.DataFrame:
+    """Return how long the resources at hand would take; empty where none were given."""
+    return conform(table.assign(run_id=target.run_id), CALENDAR)
+
+
+def centres(shapes: Geometries) -> tuple[Floats, Floats]:
+    """Return x and y of the centroids."""
+    xy = shapely.get_coordinates(shapely.centroid(shapes)) if len(shapes) else np.zeros((0, 2))
+    return xy[:, 0], xy[:, 1]
 
 
 def exported(shapes: Geometries, target: Target, what: str) -> gpd.GeoSeries:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from survey.layers import COVERAGE_PIECES, HAZARD_OBJECTS, conform
 
 UTM = "EPSG:32638"
 EAST, NORTH = 500_000.0, 4_390_000.0
+ORIGIN = np.array([EAST, NORTH])
 """A corner in UTM zone 38 N, near 45.0 E 39.7 N, from which test ground is drawn."""
 
 

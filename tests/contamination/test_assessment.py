@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
-from drawn import EAST, NORTH, UTM, districts_from, drawn_objects, piece, square
+from drawn import ORIGIN, UTM, districts_from, drawn_objects, piece, square
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Geod
@@ -88,7 +88,7 @@ def test_every_square_metre_of_a_district_is_in_one_column(
     strips = [shapely.buffer(s, 0.1, join_style="mitre") for s in strips]
     codes = list(rng.choice(["mine_at", "mine_ap", "shell", "crater", "unknown_object"], len(where)))
     verdicts = list(rng.choice(["unverified", "confirmed", "rejected", "uncertain"], len(where)))
-    xy = np.array(where, dtype=float).reshape(-1, 2) + [EAST, NORTH]
+    xy = np.array(where, dtype=float).reshape(-1, 2) + ORIGIN
     objects = drawn_objects(xy, codes, verification=verdicts, probability=rng.uniform(0.1, 1.0, len(where)))
     scenes = drawn_pieces(drawn)
     districts = districts_from(strips)
@@ -171,7 +171,7 @@ def test_ground_outside_the_area_of_interest_is_not_analysed_and_says_so() -> No
 
 def test_an_area_that_straddles_a_boundary_is_one_feature_shared_out_exactly() -> None:
     districts = districts_from([square(0, 0, 1000), square(1000, 0, 1000)])
-    xy = np.array([[990.0, 500.0], [1012.0, 500.0], [1030.0, 510.0]]) + [EAST, NORTH]
+    xy = np.array([[990.0, 500.0], [1012.0, 500.0], [1030.0, 510.0]]) + ORIGIN
     layers = assess(drawn_objects(xy), [piece(square(0, 0, 2000, 1000))], districts, Contamination(), "run")
     assert len(layers["hazard_areas"]) == 1
     shares = layers["area_districts"]
@@ -184,7 +184,7 @@ def test_an_area_that_straddles_a_boundary_is_one_feature_shared_out_exactly() -
 
 def test_an_object_on_a_boundary_belongs_to_one_district_and_one_outside_to_none() -> None:
     districts = districts_from([square(0, 0, 1000), square(1000, 0, 1000)], crs=UTM)
-    xy = np.array([[1000.0, 500.0], [2500.0, 500.0]]) + [EAST, NORTH]
+    xy = np.array([[1000.0, 500.0], [2500.0, 500.0]]) + ORIGIN
     layers = assess(drawn_objects(xy), [piece(square(0, 0, 3000, 1000))], districts, Contamination(), "run")
     assert layers["districts"]["n_objects"].sum() == 1
     assert layers["hazard_objects"]["district_code"].isna().sum() == 1
@@ -192,7 +192,7 @@ def test_an_object_on_a_boundary_belongs_to_one_district_and_one_outside_to_none
 
 def test_a_rejected_object_stays_on_record_and_makes_no_area_and_no_density() -> None:
     districts = districts_from([square(0, 0, 1000)])
-    xy = np.array([[500.0, 500.0]]) + [EAST, NORTH]
+    xy = np.array([[500.0, 500.0]]) + ORIGIN
     layers = assess(
         drawn_objects(xy, verification="rejected"), [piece(square(0, 0, 1000))], districts, Contamination(), "run"
     )
@@ -204,7 +204,7 @@ def test_a_rejected_object_stays_on_record_and_makes_no_area_and_no_density() ->
 
 def test_the_same_tables_in_any_order_give_the_same_layers() -> None:
     rng = np.random.default_rng(5)
-    xy = rng.uniform(0, 900, (40, 2)) + [EAST, NORTH]
+    xy = rng.uniform(0, 900, (40, 2)) + ORIGIN
     objects = drawn_objects(xy, error_m=1.0)
     scenes = [piece(square(100 * i, 50 * i, 400), image=f"s{i}", gsd_cm=1.0 + i) for i in range(4)]
     districts = districts_from([square(0, 0, 500), square(500, 0, 500)])
@@ -219,7 +219,7 @@ def test_the_same_tables_in_any_order_give_the_same_layers() -> None:
 def test_areas_do_not_depend_on_the_output_crs_and_agree_with_the_ellipsoid_and_utm() -> None:
     districts = districts_from([square(0, 0, 12_000), square(12_000, 0, 9_000, 20_000)])
     scenes = [piece(shapely.affinity.rotate(square(3000, 2000, 9000), 20))]
-    objects = drawn_objects(np.array([[5000.0, 5000.0]]) + [EAST, NORTH])
+    objects = drawn_objects(np.array([[5000.0, 5000.0]]) + ORIGIN)
     degrees = assess(objects, scenes, districts, Contamination(), "run")
     metres = assess(objects, scenes, districts, Contamination(crs=UTM), "run")
     assert degrees["districts"].crs == "EPSG:4326"
