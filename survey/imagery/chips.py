@@ -57,9 +57,7 @@ def level_grid(scene: Scene, level: int) -> Grid:
     return Grid(scene.grid.crs, (a * ratio, b * ratio, c, d * ratio, e * ratio, f), width, height)
 
 
-def read_chip(
-    scene: Scene, level: int, window: tuple[int, int, int, int], roles: Sequence[Role]
-) -> Chip:
+def read_chip(scene: Scene, level: int, window: tuple[int, int, int, int], roles: Sequence[Role]) -> Chip:
     """Read a window of a level; what lies past the scene's edge is invalid.
 
     Parameters

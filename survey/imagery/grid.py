@@ -92,9 +92,7 @@ def _pixel_m(grid: Grid) -> tuple[float, float]:
     # A long baseline around the centre: one pixel alone would drown in rounding.
     col, row = grid.width / 2, grid.height / 2
     half = 8.0
-    x, y = grid.to_ground(
-        np.array([col - half, col + half, col, col]), np.array([row, row, row - half, row + half])
-    )
+    x, y = grid.to_ground(np.array([col - half, col + half, col, col]), np.array([row, row, row - half, row + half]))
     lon, lat = _to_wgs84(grid.crs).transform(x, y, direction=TransformDirection.FORWARD, errcheck=True)
     geod = pyproj.Geod(ellps="WGS84")
     _, _, across = geod.inv(lon[0], lat[0], lon[1], lat[1])

@@ -1,0 +1,293 @@
+"""The top floor: joins the stages for one raster or one table in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyproj
+import shapely
+from numpy.typing import NDArray
+
+from survey.detection import ownership
+from survey.detection.classifier import EMITTED, Detection, name_of, probability_of
+from survey.detection.objects import outline_of, to_polygon
+from survey.detection.scales import Pass, plan_passes
+from survey.detection.search import Found, octaves_of, search
+from survey.errors import ImageryError
+from survey.hazards import classes, families_resolved_at
+from survey.imagery.chips import Chip, level_grid, read_chip
+from survey.imagery.scene import Scene
+from survey.imagery.tiles import Tile
+from survey.imagery.visibility import CellBlock, assess_cells, cell_pixels, coverage_pieces
+from survey.layers import CANDIDATES, HAZARD_OBJECTS, SIGHTINGS, conform
+from survey.memory.modelfile import Model, load_model
+
+__all__ = [
+    "Detection",
+    "Model",
+    "Pass",
+    "Scene",
+    "TileResult",
+    "collect_objects",
+    "load_model",
+    "passes",
+    "region_of",
+    "scene_coverage",
+    "survey_tile",
+]
+
+# Ground is read this far past the area of interest or the districts, so that nothing at their edge is cut.
+_MARGIN_M = 5.0
+
+
+@dataclass(frozen=True)
+class TileResult:
+    """What one tile hands over: sightings (layers.SIGHTINGS, CRS of the scene), coverage cells, seconds."""
+
+    sightings: gpd.GeoDataFrame
+    cells: CellBlock | None
+    seconds: float
+
+
+def wanted_classes(model: Model, detection: Detection, gsd_cm: float) -> tuple[str, ...]:
+    """Classes the model knows, the job wants and the imagery resolves."""
+    return tuple(
+        code
+        for code in model.classes
+        if code in classes()
+        and (detection.families is None or classes()[code].family in detection.families)
+        and classes()[code].resolved_at(gsd_cm)
+    )
+
+
+def passes(scene: Scene, model: Model, detection: Detection) -> tuple[Pass, ...]:
+    """Plan the walks over a scene, finest first.
+
+    Raises
+    ------
+    ImageryError
+        The scene lacks a band the model needs, or is too coarse for every class it knows.
+    """
+    missing = [role for role in model.roles if role not in scene.roles]
+    if missing:
+        raise ImageryError(
+            f"{scene.path} has the bands {', '.join(scene.roles)}, but model {model.version} needs "
+            f"{', '.join(model.roles)}: {', '.join(missing)} is missing. Name the bands in [imagery] bands, or choose "
+            "another model in [model] path."
+        )
+    gsd_cm = scene.grid.gsd_cm
+    wanted = wanted_classes(model, detection, gsd_cm)
+    planned = plan_passes(scene.grid.gsd_m, {code: model.scales_by_class[code] for code in wanted})
+    if not planned:
+        known = [classes()[code] for code in model.classes if code in classes()]
+        finest = max((item.max_gsd_cm for item in known), default=0.0)
+        raise ImageryError(
+            f"{scene.path} has a ground sampling distance of {gsd_cm:.1f} cm, too coarse for every class wanted "
+            f"(model {model.version} needs {finest:g} cm or finer). Use finer imagery, or leave the file out."
+        )
+    return planned
+
+
+def survey_tile(scene: Scene, a_pass: Pass, tile: Tile, model: Model) -> TileResult:
+    """Survey one tile: read, search, judge, outline.
+
+    Raises
+    ------
+    ImageryError
+        Pixels cannot be read.
+    """
+    start = time.perf_counter()
+    side = cell_pixels(a_pass.gsd_m)
+    halo = max(a_pass.halo, side) if a_pass.finest else a_pass.halo
+    chip = read_chip(scene, a_pass.level, tile.window(halo, a_pass.multiple), model.roles)
+    cells = assess_cells(chip, tile, side) if a_pass.finest else None
+    if not chip.valid.any():
+        return TileResult(SIGHTINGS.empty(scene.grid.crs), cells, time.perf_counter() - start)
+    octaves = octaves_of(chip.pixels, chip.valid, a_pass)
+    core = (tile.row0, tile.row1, tile.col0, tile.col1)
+    found = search(octaves, chip.valid, (chip.row, chip.col), core, a_pass, model.least_strength)
+    probability = probability_of(found.features, model.hazard)
+    emitted = probability >= EMITTED
+    found, probability = found.take(emitted), probability[emitted]
+    sightings = _outlined(found, probability, octaves, chip, scene)
+    sightings["class_code"] = name_of(found.features, model.namer)
+    sightings["family"] = [classes()[code].family for code in sightings["class_code"]]
+    table = conform(sightings, SIGHTINGS, crs=scene.grid.crs)
+    return TileResult(table, cells, time.perf_counter() - start)
+
+
+def _outlined(
+    found: Found,
+    probability: NDArray[np.float64],
+    octaves: Mapping[int, NDArray[np.uint8]],
+    chip: Chip,
+    scene: Scene,
+) -> gpd.GeoDataFrame:
+    level_row, level_col = found.level_pixel()
+    down, across = scene.grid.height / chip.grid.height, scene.grid.width / chip.grid.width
+    polygons, sizes = [], []
+    for i in range(len(probability)):
+        octave = int(found.octave[i])
+        top, left = chip.row >> octave, chip.col >> octave
+        outline = outline_of(
+            octaves[octave], int(found.row[i]) - top, int(found.col[i]) - left, float(found.diameter_px[i])
+        )
+        ring = (outline.ring + (left, top)) * 2**octave
+        ring = np.column_stack(chip.grid.to_ground(ring[:, 0], ring[:, 1]))
+        pixel_m = chip.grid.gsd_m * 2**octave
+        polygon = to_polygon(outline)
+        polygons.append(shapely.Polygon(ring) if polygon.equals(shapely.Polygon(outline.ring)) else None)
+        if polygons[-1] is None:
+            points = (shapely.get_coordinates(polygon) + (left, top)) * 2**octave
+            polygons[-1] = shapely.Polygon(np.column_stack(chip.grid.to_ground(points[:, 0], points[:, 1])))
+        sizes.append((outline.length_px * pixel_m, outline.width_px * pixel_m, polygon.area * pixel_m**2))
+    length, width, area = np.array(sizes).reshape(-1, 3).T
+    return gpd.GeoDataFrame(
+        {
+            "image": np.full(len(polygons), scene.name, dtype=object),
+            "row": np.floor((level_row + 0.5) * down).astype(np.int64) if chip.grid != scene.grid else level_row,
+            "col": np.floor((level_col + 0.5) * across).astype(np.int64) if chip.grid != scene.grid else level_col,
+            "probability": probability,
+            "length_m": length,
+            "width_m": width,
+            "area_m2": area,
+        },
+        geometry=gpd.GeoSeries(polygons, crs=scene.grid.crs),
+        crs=scene.grid.crs,
+    )
+
+
+def scene_coverage(
+    scene: Scene,
+    a_pass: Pass,
+    blocks: Iterable[CellBlock],
+    failures: Iterable[tuple[Tile, str]],
+    region: shapely.Geometry,
+    model: Model,
+    detection: Detection,
+) -> gpd.GeoDataFrame:
+    """Ground of a scene by what could be done with it, inside a region (in the scene's CRS).
+
+    Returns
+    -------
+    GeoDataFrame in layers.COVERAGE_PIECES.
+    """
+    families = families_resolved_at(scene.grid.gsd_cm, wanted_classes(model, detection, scene.grid.gsd_cm))
+    pieces = coverage_pieces(scene, level_grid(scene, a_pass.level), blocks, failures, families)
+    if len(pieces) and not shapely.covers(region, scene.grid.outline()):
+        pieces = pieces.set_geometry(_polygons(shapely.intersection(pieces.geometry.values, region)))
+        pieces = pieces[~pieces.geometry.is_empty]
+    return pieces.reset_index(drop=True)
+
+
+def _polygons(geometries: NDArray[np.object_]) -> list[shapely.MultiPolygon]:
+    """Only the polygons of what an intersection gave."""
+    return [
+        shapely.MultiPolygon([part for part in shapely.get_parts(geometry) if isinstance(part, shapely.Polygon)])
+        for geometry in geometries
+    ]
+
+
+def region_of(
+    scene: Scene, districts: gpd.GeoDataFrame, area_of_interest: gpd.GeoDataFrame | None = None
+) -> shapely.Geometry:
+    """Ground to be read of a scene, in the scene's CRS: the area of interest or the districts, and a small margin."""
+    wanted = districts if area_of_interest is None else area_of_interest
+    footprint = gpd.GeoSeries([scene.grid.outline()], crs=scene.grid.crs).to_crs(wanted.crs)
+    near = wanted.geometry[wanted.intersects(footprint.iloc[0].buffer(0).envelope)]
+    if near.empty:
+        return shapely.Polygon()
+    centre = footprint.to_crs("EPSG:4326").iloc[0].centroid
+    plane = pyproj.CRS.from_proj4(f"+proj=laea +lat_0={centre.y:.6f} +lon_0={centre.x:.6f} +datum=WGS84")
+    # Cut first: a whole district projected on a plane around the scene would be for nothing.
+    around = footprint.to_crs(plane).buffer(1000).to_crs(wanted.crs).iloc[0]
+    cut = shapely.intersection(near.values, around)
+    ground = gpd.GeoSeries(shapely.segmentize(cut, cut_step(wanted.crs)), crs=wanted.crs).to_crs(plane)
+    grown = gpd.GeoSeries([ground.union_all().buffer(_MARGIN_M)], crs=plane)
+    return grown.to_crs(scene.grid.crs).iloc[0]
+
+
+def cut_step(crs: pyproj.CRS) -> float:
+    """Length of about 100 m in the units of a CRS, for densifying edges before they are projected."""
+    return 100.0 / 111_320.0 if crs.is_geographic else 100.0 / crs.axis_info[0].unit_conversion_factor
+
+
+def collect_objects(
+    sightings: Mapping[str, gpd.GeoDataFrame],
+    scenes: Mapping[str, Scene],
+    coverage: Mapping[str, gpd.GeoDataFrame],
+    *,
+    threshold: float,
+    model_version: str,
+    run_id: str,
+) -> tuple[gpd.GeoDataFrame, gpd.GeoDataFrame]:
+    """Join the sightings of all sizes and scenes into objects.
+
+    Parameters
+    ----------
+    sightings, coverage : mapping of scene name to table, in the scene's CRS
+    scenes : mapping of scene name to Scene
+    threshold : float
+        Least probability of a hazard object; what lies below is a candidate.
+    model_version, run_id : str
+
+    Returns
+    -------
+    (hazard_objects, candidates)
+        layers.HAZARD_OBJECTS and layers.CANDIDATES in EPSG:4326, district columns null.
+    """
+    seen = {name: table for name, table in sightings.items() if len(table)}
+    if not seen:
+        return HAZARD_OBJECTS.empty("EPSG:4326"), CANDIDATES.empty("EPSG:4326")
+    plane = _plane([scenes[name] for name in seen])
+    objects = {name: ownership.without_duplicates(seen[name].to_crs(plane)) for name in seen}
+    owners = []
+    for name, pieces in coverage.items():
+        scene = scenes[name]
+        ground = pieces[pieces["status"] == "analysed"].to_crs(plane).union_all()
+        newest = scene.acquired_at.timestamp() if scene.acquired_at else -math.inf
+        owners.append(ownership.Owned(name, ground, scene.grid.gsd_cm, newest, scene.position_error_m))
+        objects.setdefault(name, gpd.GeoDataFrame(SIGHTINGS.empty(plane)))
+    joined = ownership.across_scenes(objects, owners)
+    table = _as_objects(joined, scenes, model_version, run_id)
+    hazard = table["probability"] >= threshold
+    return (
+        conform(table[hazard].reset_index(drop=True), HAZARD_OBJECTS, crs="EPSG:4326"),
+        conform(table[~hazard].reset_index(drop=True), CANDIDATES, crs="EPSG:4326"),
+    )
+
+
+def _plane(scenes: list[Scene]) -> pyproj.CRS:
+    outlines = [gpd.GeoSeries([s.grid.outline()], crs=s.grid.crs).to_crs("EPSG:4326").iloc[0].centroid for s in scenes]
+    lon, lat = (float(np.mean([getattr(point, axis) for point in outlines])) for axis in ("x", "y"))
+    return pyproj.CRS.from_proj4(f"+proj=laea +lat_0={lat:.4f} +lon_0={lon:.4f} +datum=WGS84")
+
+
+def _as_objects(
+    joined: gpd.GeoDataFrame, scenes: Mapping[str, Scene], model_version: str, run_id: str
+) -> gpd.GeoDataFrame:
+    table = joined.to_crs("EPSG:4326")
+    shape = table.geometry.values
+    table["geometry"] = [g if isinstance(g, shapely.MultiPolygon) else shapely.MultiPolygon([g]) for g in shape]
+    centre = shapely.centroid(table.geometry.values)
+    table["lon"], table["lat"] = shapely.get_x(centre), shapely.get_y(centre)
+    table["object_id"] = [
+        hashlib.sha256(f"{image}|{row}|{col}|{code}".encode()).hexdigest()[:16]
+        for image, row, col, code in zip(table["image"], table["row"], table["col"], table["class_code"], strict=True)
+    ]
+    # The same pixel at two sizes can pass for two objects far apart in size: then the class tells them apart, and
+    # where even that is the same, the more probable stands.
+    table = table.sort_values("probability", ascending=False, kind="stable").drop_duplicates("object_id")
+    table["evidence_class"], table["verification"] = "indication", "unverified"
+    table["gsd_cm"] = [scenes[name].grid.gsd_cm for name in table["image"]]
+    table["position_error_m"] = [scenes[name].position_error_m for name in table["image"]]
+    table["acquired_at"] = pd.to_datetime([scenes[name].acquired_at for name in table["image"]], utc=True)
+    table["model_version"], table["run_id"] = model_version, run_id
+    return table.sort_values("object_id").reset_index(drop=True)

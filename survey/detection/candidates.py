@@ -1,0 +1,96 @@
+"""Find what stands out: the cheap first stage that looks at every pixel and must lose almost nothing.
+
+At each size, each channel is filtered with a difference of Gaussians (centre against surround, the
+blob detector of Marr and Hildreth, doi:10.1098/rspb.1980.0020), divided by its own mean strength
+near by, so that what counts is contrast against the local clutter; the channels are joined as the
+root of the sum of squares. Candidates are the local maxima of that strength in a fixed window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from survey.detection.scales import BLOCK
+
+Floats = NDArray[np.float32]
+
+# Widths of centre and surround, in diameters: the difference peaks on a disc of the diameter.
+_CENTRE, _SURROUND = 0.25, 0.60
+# Width of the neighbourhood clutter is averaged over, in diameters.
+_CLUTTER = 1.2
+# Side of the window of a local maximum, in diameters.
+_APART = 0.55
+# Grey levels added to the clutter: below this, contrast is quantisation and sensor noise.
+_NOISE = 0.6
+# Colour differences are quieter than brightness and as telling.
+_WEIGHTS = (1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Strength:
+    """How far each pixel of one octave stands out at one size.
+
+    Attributes
+    ----------
+    contrast : float32 array, shape (row, col, channel)
+        Signed difference of Gaussians over local clutter.
+    total : float32 array, shape (row, col)
+    """
+
+    contrast: Floats
+    total: Floats
+
+
+def strength_of(octave: NDArray[np.uint8], diameter_px: float) -> Strength:
+    """Contrast against the local clutter at one size.
+
+    Parameters
+    ----------
+    octave : uint8 array, shape (row, col, channel)
+        Sides are multiples of 8, the first pixel lies at a multiple of 8 from the scene's origin.
+    diameter_px : float
+        Diameter looked for, in pixels of the octave.
+    """
+    image = octave.astype(np.float32)
+    difference = _blur(image, _CENTRE * diameter_px) - _blur(image, _SURROUND * diameter_px)
+    rows, cols, bands = difference.shape
+    small = (cols // BLOCK, rows // BLOCK)
+    clutter = cv2.resize(np.abs(difference), small, interpolation=cv2.INTER_AREA).reshape(small[1], small[0], bands)
+    clutter = _blur(clutter, max(0.7, _CLUTTER * diameter_px / BLOCK))
+    around = cv2.resize(clutter, (cols, rows), interpolation=cv2.INTER_LINEAR).reshape(rows, cols, bands)
+    contrast = difference / (around + np.float32(_NOISE))
+    total = np.zeros((rows, cols), np.float32)
+    for band in range(bands):
+        total += np.float32(_WEIGHTS[min(band, 2)]) * contrast[..., band] ** 2
+    return Strength(contrast, np.sqrt(total))
+
+
+def _blur(image: Floats, sigma: float) -> Floats:
+    radius = max(1, round(3 * sigma))
+    kernel = cv2.getGaussianKernel(2 * radius + 1, sigma, cv2.CV_32F)
+    return cv2.sepFilter2D(image, cv2.CV_32F, kernel, kernel, borderType=cv2.BORDER_REPLICATE).reshape(image.shape)
+
+
+def peaks_of(total: Floats, diameter_px: float, least: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows and columns of local maxima of at least ``least``; of equal neighbours the first in reading order.
+
+    Parameters
+    ----------
+    total : float32 array, shape (row, col)
+    diameter_px : float
+    least : float
+    """
+    half = max(1, round(_APART * diameter_px / 2))
+    window = np.ones((2 * half + 1, 2 * half + 1), np.uint8)
+    highest = cv2.dilate(total, window, borderType=cv2.BORDER_REPLICATE)
+    row, col = np.nonzero((total == highest) & (total >= least))
+    # Two maxima within one window are equal; the one that comes first in reading order stands.
+    pairs = cKDTree(np.column_stack([row, col])).query_pairs(half, p=np.inf, output_type="ndarray")
+    keep = np.ones(len(row), bool)
+    keep[pairs.max(axis=1)] = False
+    return row[keep].astype(np.int64), col[keep].astype(np.int64)

@@ -1,0 +1,91 @@
+"""Turn bands into the channels that are searched: one brightness and the colour differences around it.
+
+All arithmetic is in integers, pixel by pixel, so a channel is the same through every window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+
+# Weights of the bands by channel, and the offset that keeps differences in 0..255. The rows are
+# brightness, warm against green, and light against blue: opponent colours, cheap in integers.
+_OPPONENT = np.array(
+    [[0.25, 0.5, 0.25, 0.0], [0.75, -0.75, 0.0, 128.0], [0.375, 0.375, -0.75, 128.0]],
+    dtype=np.float32,
+)
+
+
+def channels_of(pixels: Bytes) -> Bytes:
+    """Brightness and colour differences of a stack of bands.
+
+    Parameters
+    ----------
+    pixels : uint8 array, shape (band, row, col)
+        Three bands become three channels; one band stays as it is.
+
+    Returns
+    -------
+    uint8 array, shape (row, col, channel), contiguous: the layout OpenCV filters work on.
+    """
+    if pixels.shape[0] == 1:
+        return np.ascontiguousarray(pixels[0])[..., None]
+    return np.ascontiguousarray(cv2.transform(np.moveaxis(pixels, 0, -1), _OPPONENT))
+
+
+def fill_invalid(pixels: Bytes, valid: NDArray[np.bool_], block: int) -> Bytes:
+    """Give invalid pixels the mean of the valid ones near by, so that an edge of the image is no object.
+
+    Parameters
+    ----------
+    pixels : uint8 array, shape (band, row, col)
+        Sides are multiples of ``block``.
+    valid : bool array, shape (row, col)
+    block : int
+        Side of the blocks means are taken in; blocks start at the scene's origin.
+
+    Returns
+    -------
+    uint8 array like ``pixels``.
+    """
+    if valid.all():
+        return pixels
+    rows, cols = valid.shape
+    shape = (rows // block, block, cols // block, block)
+    count = valid.reshape(shape).sum(axis=(1, 3), dtype=np.int64)
+    near = _spread(count)
+    filled = pixels.copy()
+    for band in range(pixels.shape[0]):
+        total = np.where(valid, pixels[band], 0).reshape(shape).sum(axis=(1, 3), dtype=np.int64)
+        # A block with no valid pixel takes the mean of its neighbours; with none there either it is far away.
+        own, around = total // np.maximum(count, 1), _spread(total) // np.maximum(near, 1)
+        mean = np.where(count > 0, own, np.where(near > 0, around, 128)).astype(np.uint8)
+        whole = np.repeat(np.repeat(mean, block, axis=0), block, axis=1)
+        np.copyto(filled[band], whole, where=~valid)
+    return filled
+
+
+def _spread(sums: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sum over each block and its eight neighbours."""
+    padded = np.pad(sums, 1)
+    rows, cols = sums.shape
+    return np.sum([padded[r : r + rows, c : c + cols] for r in range(3) for c in range(3)], axis=0)
+
+
+def pyramid(channels: Bytes, octaves: Sequence[int]) -> dict[int, Bytes]:
+    """Halve the channels again and again; returns the octaves asked for (0 is the input).
+
+    Sides must be multiples of ``2 ** max(octaves)`` and the window must start at such a multiple of the
+    scene's origin: then a pixel of an octave is the rounded mean of the same pixels in every window.
+    """
+    levels = {0: channels}
+    for octave in range(1, max(octaves) + 1):
+        finer = levels[octave - 1]
+        size = (finer.shape[1] // 2, finer.shape[0] // 2)
+        levels[octave] = cv2.resize(finer, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], -1)
+    return levels

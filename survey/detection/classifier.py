@@ -1,0 +1,58 @@
+"""Judge candidates: how probable it is that each is a hazard object, and of which class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+EMITTED = 0.05
+"""Least probability of an object that is kept at all (contract, Evaluation)."""
+
+# Below this share of the probability for one class the object is named unknown.
+_NAMED = 0.5
+
+
+class Detection(BaseModel):
+    """What is looked for (table ``[detection]``).
+
+    Attributes
+    ----------
+    families : tuple of str, optional
+        Families of hazard that are wanted; default all that the model knows.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    families: tuple[str, ...] | None = None
+
+
+def probability_of(features: NDArray[np.float32], hazard: Any) -> NDArray[np.float64]:
+    """Calibrated probability that each candidate is a hazard object, shape (n,).
+
+    Parameters
+    ----------
+    features : float32 array, shape (n, number of features)
+    hazard : scikit-learn classifier of two classes, the second of which is "hazard"
+    """
+    if len(features) == 0:
+        return np.empty(0)
+    return np.asarray(hazard.predict_proba(features)[:, 1], dtype=np.float64)
+
+
+def name_of(features: NDArray[np.float32], namer: Any) -> NDArray[np.object_]:
+    """Class code of each object; ``unknown_object`` where no class holds half of the probability.
+
+    Parameters
+    ----------
+    features : float32 array, shape (n, number of features)
+    namer : scikit-learn classifier whose classes are class codes
+    """
+    if len(features) == 0:
+        return np.empty(0, object)
+    share = namer.predict_proba(features)
+    best = share.argmax(axis=1)
+    codes = np.asarray(namer.classes_, dtype=object)[best]
+    return np.where(share[np.arange(len(share)), best] >= _NAMED, codes, "unknown_object")

@@ -1,0 +1,189 @@
+"""One object where several sizes or several scenes saw one: duplicates within a scene, seams between scenes.
+
+Ground that several scenes see belongs to the one that can assess it, then the finest, then the newest.
+Objects are taken a little way past the seam, matched there one to one, and kept where nothing matches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+# Two sightings in one scene are one object when their centres are nearer than this share of the larger one's size.
+_SAME = 0.6
+# Classes that run on: their pieces are joined into one object.
+LINEAR = ("trench", "fence")
+_GAP_M = 1.0
+_SEAM_M = 2.0
+
+
+@dataclass(frozen=True)
+class Owned:
+    """One scene for the order of ownership: its assessed ground on the plane, GSD, time and position error."""
+
+    name: str
+    ground: shapely.Geometry
+    gsd_cm: float
+    newest: float
+    position_error_m: float
+
+
+def without_duplicates(sightings: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Drop the less probable of sightings that are one object seen at several sizes; join pieces of linear ones.
+
+    Parameters
+    ----------
+    sightings : GeoDataFrame in layers.SIGHTINGS
+        Of one scene, geometry in metres.
+    """
+    if len(sightings) < 2:
+        return sightings
+    table = sightings.sort_values(["probability", "row", "col", "class_code"], ascending=[False, True, True, True])
+    table = table.reset_index(drop=True)
+    centre = shapely.get_coordinates(shapely.centroid(table.geometry.values))
+    size = np.sqrt(table["area_m2"].to_numpy() * 4 / np.pi)
+    size = np.maximum(size, np.minimum(table["length_m"].to_numpy(), 3 * size))
+    kept = _best_first(centre, size, (table["family"] == "indicator").to_numpy())
+    return _join_linear(table[kept].reset_index(drop=True))
+
+
+def _best_first(
+    centre: NDArray[np.float64], size: NDArray[np.float64], indicator: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Keep each entry with no kept entry before it too near; entries come best first."""
+    kept = np.zeros(len(centre), bool)
+    # By size, so that one crater does not make every small pair a far neighbour.
+    pairs = []
+    order = np.argsort(size, kind="stable")
+    edges = np.searchsorted(size[order], [0, 0.25, 0.75, 2.5, 8, np.inf])
+    tree = cKDTree(centre)
+    for low, high in zip(edges[:-1], edges[1:], strict=True):
+        members = order[low:high]
+        if len(members):
+            near = cKDTree(centre[members]).sparse_distance_matrix(
+                tree, _SAME * size[members].max(), output_type="coo_matrix"
+            )
+            pairs.append(np.column_stack([members[near.row], near.col]))
+    near_pairs = np.concatenate(pairs)
+    near_pairs = near_pairs[near_pairs[:, 0] != near_pairs[:, 1]]
+    distance = np.hypot(*(centre[near_pairs[:, 0]] - centre[near_pairs[:, 1]]).T)
+    larger = np.maximum(size[near_pairs[:, 0]], size[near_pairs[:, 1]])
+    clash = (distance < _SAME * larger) & (indicator[near_pairs[:, 0]] == indicator[near_pairs[:, 1]])
+    first, second = np.sort(near_pairs[clash], axis=1).T
+    undecided = np.ones(len(centre), bool)
+    while undecided.any():
+        open_pair = undecided[first] & undecided[second]
+        beaten = np.zeros(len(centre), bool)
+        beaten[second[open_pair]] = True
+        winners = undecided & ~beaten
+        kept |= winners
+        undecided &= ~winners
+        undecided[second[winners[first]]] = False
+    return kept
+
+
+def _join_linear(table: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    linear = table["class_code"].isin(LINEAR).to_numpy()
+    if linear.sum() < 2:
+        return table
+    pieces = table[linear].reset_index(drop=True)
+    grown = shapely.buffer(pieces.geometry.values, _GAP_M)
+    left, right = shapely.STRtree(grown).query(grown, predicate="intersects")
+    same = pieces["class_code"].to_numpy()[left] == pieces["class_code"].to_numpy()[right]
+    graph = coo_matrix((np.ones(same.sum()), (left[same], right[same])), shape=(len(pieces), len(pieces)))
+    _, group = connected_components(graph, directed=False)
+    rows = []
+    for number in range(group.max() + 1):
+        members = pieces[group == number]
+        best = members.iloc[0].copy()  # the table is sorted best first
+        if len(members) > 1:
+            joined = shapely.union_all(grown[group == number]).buffer(-_GAP_M)
+            best["geometry"] = joined if isinstance(joined, shapely.Polygon) else joined.convex_hull
+            sides = _sides(best["geometry"])
+            best["length_m"], best["width_m"], best["area_m2"] = *sides, best["geometry"].area
+        rows.append(best)
+    joined_pieces = gpd.GeoDataFrame(rows, geometry="geometry", crs=table.crs)
+    both = pd.concat([table[~linear], joined_pieces.astype(table.dtypes.drop("geometry").to_dict())])
+    return gpd.GeoDataFrame(both, geometry="geometry", crs=table.crs).reset_index(drop=True)
+
+
+def _sides(polygon: shapely.Polygon) -> tuple[float, float]:
+    corner = shapely.get_coordinates(shapely.minimum_rotated_rectangle(polygon))
+    sides = np.hypot(*np.diff(corner[:3], axis=0).T)
+    return float(sides.max()), float(sides.min())
+
+
+def across_scenes(objects: Mapping[str, gpd.GeoDataFrame], scenes: list[Owned]) -> gpd.GeoDataFrame:
+    """Join the objects of overlapping scenes.
+
+    Parameters
+    ----------
+    objects : mapping of scene name to GeoDataFrame
+        Geometry on one metric plane.
+    scenes : list of Owned
+        Geometry on the same plane.
+
+    Returns
+    -------
+    GeoDataFrame with the rows of all scenes that stand.
+    """
+    order = sorted(scenes, key=lambda scene: (scene.gsd_cm, -scene.newest, scene.name))
+    tree = shapely.STRtree([scene.ground for scene in order])
+    standing: list[gpd.GeoDataFrame] = []
+    points: dict[int, NDArray[np.float64]] = {}
+    for rank, scene in enumerate(order):
+        mine = objects[scene.name]
+        better = sorted(int(i) for i in tree.query(scene.ground, predicate="dwithin", distance=50.0) if i < rank)
+        if len(mine) and better:
+            mine = _past_the_seam(mine, scene, [order[i] for i in better], [points[i] for i in better])
+        standing.append(mine)
+        points[rank] = shapely.get_coordinates(shapely.centroid(mine.geometry.values))
+    return gpd.GeoDataFrame(pd.concat(standing, ignore_index=True), geometry="geometry", crs=standing[0].crs)
+
+
+def _past_the_seam(
+    mine: gpd.GeoDataFrame, scene: Owned, better: list[Owned], theirs: list[NDArray[np.float64]]
+) -> gpd.GeoDataFrame:
+    error = max([scene.position_error_m, *(other.position_error_m for other in better)])
+    seam = max(_SEAM_M, 3 * error)
+    taken = shapely.union_all([other.ground for other in better])
+    own = shapely.difference(scene.ground, taken)
+    points = shapely.centroid(mine.geometry.values)
+    shapely.prepare(own)
+    shapely.prepare(taken)
+    # On ground no scene assessed, what was seen counts as well: it lies on nobody's ground.
+    stands = shapely.dwithin(points, own, seam) | ~shapely.intersects(points, taken)
+    near = shapely.dwithin(points, taken, seam) & stands
+    known = np.concatenate(theirs)
+    if near.any() and len(known):
+        at = shapely.get_coordinates(points)
+        reach = np.maximum(0.5 * mine["length_m"].to_numpy(), 2 * error)
+        stands[_matched(at, np.flatnonzero(near), reach, known)] = False
+    return mine[stands]
+
+
+def _matched(
+    at: NDArray[np.float64], which: NDArray[np.int64], reach: NDArray[np.float64], known: NDArray[np.float64]
+) -> list[int]:
+    """Entries of ``which`` that match a known point one to one, nearest pairs first."""
+    near = cKDTree(at[which]).sparse_distance_matrix(
+        cKDTree(known), float(reach[which].max()), output_type="coo_matrix"
+    )
+    ours, others, distance = which[near.row], near.col, near.data
+    order = np.lexsort((others, ours, distance))
+    used_ours: set[int] = set()
+    used_others: set[int] = set()
+    for i in order:
+        if distance[i] <= reach[ours[i]] and ours[i] not in used_ours and others[i] not in used_others:
+            used_ours.add(int(ours[i]))
+            used_others.add(int(others[i]))
+    return sorted(used_ours)

@@ -1,0 +1,120 @@
+"""The road of one tile: channels, octaves, candidates, features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from survey.detection.candidates import peaks_of, strength_of
+from survey.detection.channels import channels_of, fill_invalid, pyramid
+from survey.detection.features import detail_patches, measure, polar_patches
+from survey.detection.scales import BLOCK, Pass
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Candidates of one tile; every array has one entry a candidate.
+
+    Attributes
+    ----------
+    octave : int array
+        Halvings of the level.
+    row, col : int arrays
+        Representative pixel, pixels of the octave counted from the scene's origin.
+    diameter_m, diameter_px : float arrays
+        Size at which it stands out, metres and pixels of the octave.
+    strength : float32 array
+    features : float32 array, shape (n, number of features)
+    """
+
+    octave: Ints
+    row: Ints
+    col: Ints
+    diameter_m: NDArray[np.float64]
+    diameter_px: NDArray[np.float64]
+    strength: NDArray[np.float32]
+    features: NDArray[np.float32]
+
+    def level_pixel(self) -> tuple[Ints, Ints]:
+        """Row and column in pixels of the level: the one just past the middle of the octave's pixel."""
+        return _middle(self.row, self.octave), _middle(self.col, self.octave)
+
+    def take(self, which: NDArray[np.bool_]) -> Found:
+        """Only some of the candidates."""
+        return Found(**{name: values[which] for name, values in vars(self).items()})
+
+
+def _middle(index: Ints, octave: Ints) -> Ints:
+    return index * 2**octave + 2**octave // 2
+
+
+def octaves_of(pixels: NDArray[np.uint8], valid: NDArray[np.bool_], a_pass: Pass) -> Mapping[int, NDArray[np.uint8]]:
+    """Channels of a chip at every octave the pass needs; arrays of shape (row, col, channel)."""
+    block = BLOCK * 2 ** max(a_pass.octaves)
+    return pyramid(channels_of(fill_invalid(pixels, valid, block)), a_pass.octaves)
+
+
+def search(
+    octaves: Mapping[int, NDArray[np.uint8]],
+    valid: NDArray[np.bool_],
+    corner: tuple[int, int],
+    core: tuple[int, int, int, int],
+    a_pass: Pass,
+    least: float,
+) -> Found:
+    """Candidates whose representative pixel lies in a core, with their features.
+
+    Parameters
+    ----------
+    octaves : mapping of int to uint8 array, shape (row, col, channel)
+        From :func:`octaves_of`.
+    valid : bool array, shape (row, col)
+        Of the chip, at the level.
+    corner : (row, col)
+        First pixel of the chip, pixels of the level.
+    core : (row0, row1, col0, col1)
+        Half open, pixels of the level.
+    a_pass : Pass
+    least : float
+        Strength from which a local maximum is a candidate.
+    """
+    parts: list[Found] = []
+    for octave, across, diameter in a_pass.scales:
+        image = octaves[octave]
+        strength = strength_of(image, across)
+        row, col = peaks_of(strength.total, across, least)
+        top, left = corner[0] >> octave, corner[1] >> octave
+        at_row, at_col = _middle(row + top, np.int64(octave)), _middle(col + left, np.int64(octave))
+        inside = (at_row >= core[0]) & (at_row < core[1]) & (at_col >= core[2]) & (at_col < core[3])
+        row, col, at_row, at_col = row[inside], col[inside], at_row[inside], at_col[inside]
+        seen = valid[at_row - corner[0], at_col - corner[1]]
+        row, col = row[seen], col[seen]
+        count = len(row)
+        patches = polar_patches(image, row.astype(float), col.astype(float), across)
+        detail = _detail(octaves, octave, row, col, across)
+        parts.append(
+            Found(
+                octave=np.full(count, octave),
+                row=row + top,
+                col=col + left,
+                diameter_m=np.full(count, diameter),
+                diameter_px=np.full(count, across),
+                strength=strength.total[row, col],
+                features=measure(patches, detail, strength.contrast[row, col], (diameter, across)),
+            )
+        )
+    return Found(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])})
+
+
+def _detail(
+    octaves: Mapping[int, NDArray[np.uint8]], octave: int, row: Ints, col: Ints, across: float
+) -> NDArray[np.float32]:
+    if octave == 0:
+        return detail_patches(octaves[0], row.astype(float), col.astype(float), across)
+    # The middle of a pixel lies between two pixels of the octave below.
+    return detail_patches(octaves[octave - 1], 2 * row + 0.5, 2 * col + 0.5, 2 * across)

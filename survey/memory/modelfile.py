@@ -1,0 +1,284 @@
+"""Models as files: parsed, audited by type and by structure, and only then built. No pickle, ever.
+
+A model file is a zip of ``card.json`` (what it is, how it was made, how it measured), ``hazard.skops`` and
+``namer.skops`` (two scikit-learn estimators) and ``reference.json`` (inputs and the answers the model gave when
+it was made). A model that answers its reference inputs differently here is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import skops.io
+from numpy.typing import NDArray
+
+from survey.errors import ModelError
+
+PROTOCOL = 1
+_LARGEST_BYTES = 64 << 20
+_PARTS = ("card.json", "hazard.skops", "namer.skops", "reference.json")
+_TIME = (1980, 1, 1, 0, 0, 0)
+_TOLERANCE = 1e-6
+
+TRUSTED = (
+    "sklearn._loss.link.Interval",
+    "sklearn._loss.link.LogitLink",
+    "sklearn._loss.link.MultinomialLogit",
+    "sklearn._loss.loss.HalfBinomialLoss",
+    "sklearn._loss.loss.HalfMultinomialLoss",
+    "sklearn._loss._loss.CyHalfBinomialLoss",
+    "sklearn._loss._loss.CyHalfMultinomialLoss",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.isotonic.IsotonicRegression",
+    "sklearn.tree._tree.Tree",
+)
+"""Types beyond skops' own list that a model file may hold: the insides of scikit-learn's own classifiers."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model in memory.
+
+    Attributes
+    ----------
+    version : str
+    digest : str
+        SHA-256 of the parts of the file, whatever their order or compression.
+    roles : tuple of str
+        Band roles it needs, in the order its features take them.
+    scales_by_class : mapping of class code to tuple of float
+        Diameters (metres) at which each class is looked for.
+    least_strength : float
+        Strength from which a local maximum is a candidate.
+    feature_set : str
+    hazard, namer : scikit-learn classifiers
+        Whether it is a hazard object at all (calibrated), and which class it is.
+    card : mapping
+        Data, settings, metrics, limits.
+    """
+
+    version: str
+    digest: str
+    roles: tuple[str, ...]
+    scales_by_class: Mapping[str, tuple[float, ...]]
+    least_strength: float
+    feature_set: str
+    hazard: Any
+    namer: Any
+    card: Mapping[str, Any]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class codes it knows."""
+        return tuple(self.scales_by_class)
+
+
+def save_model(path: Path, hazard: Any, namer: Any, card: Mapping[str, Any], reference: NDArray[np.float32]) -> None:
+    """Write a model file under its name only when it is whole.
+
+    Parameters
+    ----------
+    path : Path
+    hazard, namer : scikit-learn classifiers
+    card : mapping
+        JSON-able; holds ``version``, ``roles``, ``scales_by_class``, ``least_strength``, ``feature_set``.
+    reference : float32 array, shape (n, number of features)
+        Inputs whose answers are kept in the file.
+    """
+    answers = {
+        "inputs": reference.astype(float).tolist(),
+        "hazard": hazard.predict_proba(reference)[:, 1].tolist(),
+        "namer": namer.predict_proba(reference).tolist(),
+    }
+    parts = {
+        "card.json": json.dumps({"protocol": PROTOCOL, **card}, indent=1, sort_keys=True).encode(),
+        "hazard.skops": skops.io.dumps(hazard),
+        "namer.skops": skops.io.dumps(namer),
+        "reference.json": json.dumps(answers).encode(),
+    }
+    temporary = path.with_name(path.name + ".part")
+    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_LZMA) as archive:
+        for name in _PARTS:
+            info = zipfile.ZipInfo(name, _TIME)
+            info.compress_type = zipfile.ZIP_LZMA
+            archive.writestr(info, parts[name])
+    temporary.replace(path)
+
+
+def load_model(path: str | Path | None, roles: Sequence[str]) -> Model:
+    """Load a model file, or the shipped model that fits the bands.
+
+    Parameters
+    ----------
+    path : str, Path or None
+        A model file; None for the shipped one with the most band roles among ``roles``.
+    roles : sequence of str
+        Band roles of the imagery.
+
+    Raises
+    ------
+    ModelError
+        No shipped model fits, or the file is refused.
+    """
+    if path is None:
+        return _read(_shipped(roles))
+    model = _read(Path(path))
+    missing = [role for role in model.roles if role not in roles]
+    if missing:
+        raise ModelError(
+            f"Model {Path(path).name} needs the bands {', '.join(model.roles)}; the imagery has no {', '.join(missing)} "
+            f"(it has {', '.join(roles)}). Name the bands in [imagery] bands, or choose a model made for these."
+        )
+    return model
+
+
+def shipped_models() -> Iterator[Path]:
+    """Yield the files of the models that come with the package."""
+    folder = resources.files("survey").joinpath("models")
+    yield from sorted(Path(str(entry)) for entry in folder.iterdir() if entry.name.endswith(".survey-model"))
+
+
+def _shipped(roles: Sequence[str]) -> Path:
+    offers = []
+    for path in shipped_models():
+        with zipfile.ZipFile(path) as archive:
+            needed = json.loads(archive.read("card.json"))["roles"]
+        offers.append((needed, path))
+    fitting = [(len(needed), path) for needed, path in offers if set(needed) <= set(roles)]
+    if not fitting:
+        known = "; ".join("-".join(needed) for needed, _ in offers)
+        raise ModelError(
+            f"No model that comes with the package fits the bands {', '.join(roles)} (there are models for {known}). "
+            "Name the bands in [imagery] bands, or give a model of your own in [model] path."
+        )
+    return max(fitting)[1]
+
+
+def _read(path: Path) -> Model:
+    parts = _unpack(path)
+    digest = hashlib.sha256()
+    for name in _PARTS[:3]:
+        digest.update(_content(name, parts[name]))
+    card = json.loads(parts["card.json"])
+    if card.get("protocol") != PROTOCOL:
+        raise ModelError(f"Model {path} has protocol {card.get('protocol')!r}; this version reads {PROTOCOL}.")
+    hazard, namer = (_build(path, name, parts[name]) for name in ("hazard.skops", "namer.skops"))
+    model = Model(
+        version=card["version"],
+        digest=digest.hexdigest(),
+        roles=tuple(card["roles"]),
+        scales_by_class={code: tuple(scales) for code, scales in card["scales_by_class"].items()},
+        least_strength=float(card["least_strength"]),
+        feature_set=card["feature_set"],
+        hazard=hazard,
+        namer=namer,
+        card=card,
+    )
+    _ask_reference(path, model, json.loads(parts["reference.json"]))
+    return model
+
+
+def _unpack(path: Path) -> dict[str, bytes]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sizes = {info.filename: info.file_size for info in archive.infolist()}
+            if set(sizes) != set(_PARTS) or sum(sizes.values()) > _LARGEST_BYTES:
+                raise ModelError(f"{path} is not a model file of this product, or is too large. Choose another.")
+            return {name: archive.read(name) for name in _PARTS}
+    except (OSError, zipfile.BadZipFile) as error:
+        raise ModelError(f"Model {path} cannot be read ({error}). Copy it again, or choose another.") from error
+
+
+def _content(name: str, data: bytes) -> bytes:
+    """Bytes that stand for a part: skops archives are not byte-stable, their schema and arrays are."""
+    if not name.endswith(".skops"):
+        return data
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        arrays = sorted(hashlib.sha256(archive.read(n)).hexdigest() for n in archive.namelist() if n.endswith(".npy"))
+    return "".join(arrays).encode()
+
+
+def _build(path: Path, name: str, data: bytes) -> Any:
+    try:
+        strange = set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED)
+        if strange:
+            raise ModelError(f"Model {path} holds types that are not trusted ({', '.join(sorted(strange))}). Refused.")
+        estimator = skops.io.loads(data, trusted=list(TRUSTED))
+    except ModelError:
+        raise
+    except Exception as error:
+        # Whatever a damaged archive makes skops raise, to the user it is a damaged model.
+        raise ModelError(f"Model {path}: {name} is damaged ({type(error).__name__}: {error}). Refused.") from error
+    _check_trees(path, estimator)
+    return estimator
+
+
+def _check_trees(path: Path, estimator: Any, depth: int = 0) -> None:
+    """Refuse trees whose child indices leave the tree or turn back: they would crash the process."""
+    if depth > 8:
+        raise ModelError(f"Model {path} is nested too deeply. Refused.")
+    predictors = getattr(estimator, "_predictors", None)
+    if predictors is not None:
+        for stage in predictors:
+            for predictor in stage:
+                nodes = predictor.nodes
+                inner = nodes["is_leaf"] == 0
+                _check_children(path, nodes["left"][inner], nodes["right"][inner], np.flatnonzero(inner), len(nodes))
+                if (nodes["feature_idx"][inner] < 0).any() or (
+                    nodes["feature_idx"][inner] >= estimator.n_features_in_
+                ).any():
+                    raise ModelError(f"Model {path} holds a tree that asks for a feature it has not. Refused.")
+    tree = getattr(estimator, "tree_", None)
+    if tree is not None:
+        inner = tree.children_left != -1
+        _check_children(
+            path, tree.children_left[inner], tree.children_right[inner], np.flatnonzero(inner), tree.node_count
+        )
+        if (tree.feature[inner] < 0).any() or (tree.feature[inner] >= tree.n_features).any():
+            raise ModelError(f"Model {path} holds a tree that asks for a feature it has not. Refused.")
+    for attribute in ("estimators_", "calibrated_classifiers_"):
+        for child in np.ravel(getattr(estimator, attribute, [])):
+            _check_trees(path, child, depth + 1)
+    for attribute in ("estimator", "estimator_", "base_estimator"):
+        child = getattr(estimator, attribute, None)
+        if child is not None and not isinstance(child, str):
+            _check_trees(path, child, depth + 1)
+    for _, step in getattr(estimator, "steps", []):
+        _check_trees(path, step, depth + 1)
+
+
+def _check_children(path: Path, left: NDArray[Any], right: NDArray[Any], parent: NDArray[Any], count: int) -> None:
+    children = np.concatenate([left, right]).astype(np.int64)
+    parents = np.concatenate([parent, parent])
+    # Trees are stored with children after their parents; so a larger index can make no cycle.
+    if len(children) and ((children <= parents).any() or (children >= count).any()):
+        raise ModelError(f"Model {path} holds a tree whose branches lead astray (tampered or damaged). Refused.")
+    if len(np.unique(children)) != len(children):
+        raise ModelError(f"Model {path} holds a tree in which branches meet (tampered or damaged). Refused.")
+
+
+def _ask_reference(path: Path, model: Model, reference: Mapping[str, Any]) -> None:
+    inputs = np.asarray(reference["inputs"], dtype=np.float32)
+    try:
+        answers = (model.hazard.predict_proba(inputs)[:, 1], model.namer.predict_proba(inputs))
+    except (ValueError, AttributeError) as error:
+        raise ModelError(f"Model {path} cannot answer its reference inputs ({error}). Refused.") from error
+    for answer, key in zip(answers, ("hazard", "namer"), strict=True):
+        expected = np.asarray(reference[key])
+        if answer.shape != expected.shape or not np.allclose(answer, expected, atol=_TOLERANCE):
+            raise ModelError(
+                f"Model {path} answers its reference inputs differently here than where it was made "
+                "(another scikit-learn?). Train it again with `survey train`, or use the version it names."
+            )
