@@ -119,5 +119,5 @@ def test_the_script_makes_the_truth_of_the_close_up_again(script):
 def test_the_job_names_files_that_are_there():
     job = tomllib.loads((SAMPLE / "job.toml").read_text(encoding="utf-8"))
     assert (SAMPLE / job["districts"]["path"]).is_file()
-    assert (SAMPLE / job["terrain"]["path"]).is_file()
+    assert (SAMPLE / job["terrain"]["dem"]).is_file()
     assert len(list(SAMPLE.glob(job["imagery"]["paths"][0]))) == 3
