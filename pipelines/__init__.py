@@ -1,0 +1,1 @@
+"""The tools: named files in, named files out; the only place that prints."""

@@ -1,0 +1,1 @@
+"""What keeps long jobs safe: the journal of what is done, and the workers that do it."""

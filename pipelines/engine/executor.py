@@ -1,0 +1,300 @@
+"""Work done on this machine or on a cluster, through one interface; a fault costs a retry, never the job."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
+from concurrent.futures.process import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import connection
+from typing import Any, Generic, TypeVar
+
+from survey.errors import JobError, SurveyError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_PRELOADED = ["pipelines.engine.parcels"]
+_BACK_OFF_S = 0.25
+_LONGEST_BACK_OFF_S = 10.0
+_IN_FLIGHT_PER_WORKER = 2
+
+LIMITS = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "GDAL_NUM_THREADS": "1",
+    "GDAL_CACHEMAX": "128",  # MB; the default is a share of the machine's memory, for every process
+    "GDAL_HTTP_TIMEOUT": "60",
+    "GDAL_HTTP_MAX_RETRY": "3",
+    "GDAL_HTTP_RETRY_DELAY": "1",
+}
+"""Environment of workers: one thread each, bounded caches, patient networks. What the user has set stands."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Where work is done.
+
+    Attributes
+    ----------
+    workers : int
+    cluster : str, optional
+        Address of a Dask scheduler.
+    start_method : str, optional
+        Of local processes; default ``forkserver`` where there is one, else ``spawn``.
+    """
+
+    workers: int
+    cluster: str | None = None
+    start_method: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[T, R]):
+    """What became of one task: a result, or the reason it has none."""
+
+    task: T
+    result: R | None
+    reason: str
+    attempts: int
+
+
+class _Inline(Executor):
+    """Runs what it is given at once, in this process."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            # Whatever it is, it belongs to the future, as in any executor.
+            future.set_exception(error)
+        return future
+
+
+def set_limits() -> None:
+    """Put :data:`LIMITS` into this process's environment, for itself and the workers it starts."""
+    for name, value in LIMITS.items():
+        os.environ.setdefault(name, value)
+
+
+@contextmanager
+def open_executor(pool: Pool) -> Iterator[Callable[[], Executor]]:
+    """Yield a function that gives an executor, and a fresh one after the last broke.
+
+    Raises
+    ------
+    JobError
+        The cluster cannot be reached.
+    """
+    set_limits()
+    if pool.cluster is not None:
+        with _cluster(pool.cluster) as executor:
+            yield lambda: executor
+        return
+    if pool.workers == 1 and pool.start_method is None:
+        yield _Inline
+        return
+    opened: list[ProcessPoolExecutor] = []
+
+    def fresh() -> Executor:
+        while opened:
+            opened.pop().shutdown(wait=False, cancel_futures=True)
+        opened.append(_processes(pool))
+        return opened[-1]
+
+    try:
+        yield fresh
+    finally:
+        while opened:
+            opened.pop().shutdown(wait=True, cancel_futures=True)
+
+
+def _processes(pool: Pool) -> ProcessPoolExecutor:
+    methods = multiprocessing.get_all_start_methods()
+    method = pool.start_method or ("forkserver" if "forkserver" in methods else "spawn")
+    context = multiprocessing.get_context(method)
+    if method == "forkserver":
+        context.set_forkserver_preload(_PRELOADED)
+    return ProcessPoolExecutor(pool.workers, mp_context=context, initializer=_become_worker)
+
+
+def _become_worker() -> None:
+    """Leave signals to the coordinator, end with it, and keep to one thread."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
+def _end_with(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
+
+
+@contextmanager
+def _cluster(address: str) -> Iterator[Executor]:
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise JobError(
+            "--cluster needs the extra `cluster`: install the package again with `pip install '.[cluster]'`."
+        ) from error
+    try:
+        client: Any = Client(address, timeout="20s", set_as_default=False)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as error:
+        raise JobError(
+            f"No Dask scheduler answers at {address} ({error}). Start one with `dask scheduler`, or leave --cluster "
+            "out."
+        ) from error
+    with client:
+        # The executor's own retries are off: run_all counts attempts itself.
+        yield client.get_executor(pure=False, retries=0)
+
+
+def run_all(
+    pool: Pool,
+    function: Callable[[T], R],
+    tasks: Iterator[T],
+    *,
+    retries: int,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Outcome[T, R]]:
+    """Yield the outcome of every task as it comes.
+
+    Parameters
+    ----------
+    pool : Pool
+    function : callable
+        Top-level function; it and its tasks are sent to workers.
+    tasks : iterator
+        Read as workers need it, never far ahead; one that was empty may yield again later.
+    retries : int
+        How often a task that failed is tried again, with growing pauses. A task whose worker died is tried
+        again alone: only a task that kills a worker all by itself is charged with it.
+    stop : callable
+        Asked between tasks; once true, nothing new is begun and what is in hand is finished.
+    """
+    with open_executor(pool) as fresh:
+        yield from _Rounds(fresh, function, retries, pool).run(tasks, stop)
+
+
+class _Rounds(Generic[T, R]):
+    """The queue of one job: what is in flight, waits to be tried again, or has to be tried alone."""
+
+    def __init__(
+        self, fresh: Callable[[], Executor], function: Callable[[T], R], retries: int, pool: Pool
+    ) -> None:
+        self._fresh, self._function, self._retries = fresh, function, retries
+        self._executor = fresh()
+        self._room = 1 if isinstance(self._executor, _Inline) else _IN_FLIGHT_PER_WORKER * pool.workers
+        self._flying: dict[Future[R], tuple[T, int]] = {}
+        self._again: list[tuple[float, int, T, int]] = []
+        self._alone: deque[tuple[T, int]] = deque()
+        self._suspect: Future[R] | None = None
+        self._serial = 0
+
+    def run(self, tasks: Iterator[T], stop: Callable[[], bool]) -> Iterator[Outcome[T, R]]:
+        while True:
+            stopped = stop()
+            crowded = bool(self._alone) or self._suspect in self._flying
+            while not stopped and not crowded and len(self._flying) < self._room:
+                # The source may have grown since it was last empty: ask it every time.
+                due = self._due() or next(((task, 1) for task in tasks), None)
+                if due is None:
+                    break
+                self._submit(*due)
+                stopped = stop()
+            if not stopped and self._alone and not self._flying:
+                self._suspect = self._submit(*self._alone.popleft())
+            if self._flying:
+                yield from self._collect()
+            elif stopped or not (self._again or self._alone):
+                return
+            elif self._again and not self._alone:
+                time.sleep(min(0.2, max(0.0, self._again[0][0] - time.monotonic())))
+
+    def _due(self) -> tuple[T, int] | None:
+        if self._again and self._again[0][0] <= time.monotonic():
+            _, _, task, attempt = heapq.heappop(self._again)
+            return task, attempt
+        return None
+
+    def _submit(self, task: T, attempt: int) -> Future[R]:
+        try:
+            future = self._executor.submit(self._function, task)
+        except BrokenExecutor:
+            self._executor = self._fresh()
+            future = self._executor.submit(self._function, task)
+        self._flying[future] = (task, attempt)
+        return future
+
+    def _collect(self) -> Iterator[Outcome[T, R]]:
+        pause = 0.2 if self._again else 1.0
+        done, _ = wait(self._flying, timeout=pause, return_when=FIRST_COMPLETED)
+        company = len(self._flying)
+        broken = False
+        for future in sorted(done, key=lambda one: list(self._flying).index(one)):
+            task, attempt = self._flying.pop(future)
+            try:
+                result = future.result()
+            except (BrokenExecutor, CancelledError) as error:
+                broken = True
+                yield from self._died(task, attempt, company, error)
+            except Exception as error:
+                if _is_killed_worker(error):
+                    yield from self._died(task, attempt, 1, error)
+                else:
+                    yield from self._failed(task, attempt, _reason(error))
+            else:
+                yield Outcome(task, result, "", attempt)
+        if broken:
+            # Every other task of a broken pool is lost with it, guilty or not.
+            for task, attempt in self._flying.values():
+                self._alone.append((task, attempt))
+            self._flying.clear()
+            self._executor = self._fresh()
+
+    def _died(self, task: T, attempt: int, company: int, error: BaseException) -> Iterator[Outcome[T, R]]:
+        log.warning("A worker died (%s); its tiles are tried again.", type(error).__name__)
+        if company > 1:
+            self._alone.append((task, attempt))
+        elif attempt > self._retries:
+            yield Outcome(task, None, "the worker died each time (out of memory, or killed)", attempt)
+        else:
+            self._alone.append((task, attempt + 1))
+
+    def _failed(self, task: T, attempt: int, reason: str) -> Iterator[Outcome[T, R]]:
+        if attempt > self._retries:
+            yield Outcome(task, None, reason, attempt)
+            return
+        self._serial += 1
+        pause = min(_LONGEST_BACK_OFF_S, _BACK_OFF_S * 2 ** (attempt - 1))
+        heapq.heappush(self._again, (time.monotonic() + pause, self._serial, task, attempt + 1))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, (SurveyError, OSError)):
+        return " ".join(str(error).split())
+    # A fault of the software: the tile is recorded and passed over all the same, the trace goes to the log.
+    log.error("A tile failed in a way that was not foreseen.", exc_info=error)
+    return f"unforeseen {type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _is_killed_worker(error: Exception) -> bool:
+    return type(error).__name__ == "KilledWorker"

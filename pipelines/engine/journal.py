@@ -1,0 +1,376 @@
+"""The resume state of a job: one SQLite file, one transaction per finished tile.
+
+Only the coordinator writes. A kill at any moment loses the tiles in hand and nothing else; rows are
+keyed by what they depend on (imagery, model, what is looked for), so that a changed job finds again
+exactly the work that still stands.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Literal
+
+from survey.errors import JournalError, OutputError
+from survey.imagery.tiles import Tile
+
+PROTOCOL = 1
+NAME = "journal.sqlite"
+_LOCK = ".journal.lock"
+
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE scenes (
+  key TEXT PRIMARY KEY, name TEXT NOT NULL, path TEXT NOT NULL, tile_px INTEGER NOT NULL,
+  origin_row INTEGER NOT NULL, origin_col INTEGER NOT NULL, depends TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE tiles (
+  scene TEXT NOT NULL, level INTEGER NOT NULL, row0 INTEGER NOT NULL, row1 INTEGER NOT NULL, col0 INTEGER NOT NULL,
+  col1 INTEGER NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL, seconds REAL NOT NULL, reason TEXT NOT NULL,
+  n_sightings INTEGER NOT NULL, sightings BLOB, cells BLOB,
+  PRIMARY KEY (scene, level, row0, row1, col0, col1)
+);
+"""
+
+State = Literal["done", "failed", "split"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What became of one tile.
+
+    Attributes
+    ----------
+    tile : Tile
+    state : str
+        ``done``; ``failed``: its ground is not analysed; ``split``: it failed and its quarters stand for it.
+    attempts : int
+    seconds : float
+        Time of the worker.
+    reason : str
+        Why it failed; empty where it did not.
+    n_sightings : int
+    sightings, cells : bytes or None
+        As :mod:`pipelines.engine.parcels` packs them.
+    """
+
+    tile: Tile
+    state: State
+    attempts: int = 1
+    seconds: float = 0.0
+    reason: str = ""
+    n_sightings: int = 0
+    sightings: bytes | None = None
+    cells: bytes | None = None
+
+
+@dataclass(frozen=True)
+class SceneRow:
+    """A scene the journal has work of.
+
+    Attributes
+    ----------
+    key : str
+        Digest of everything its pixels' results depend on.
+    name, path : str
+    tile_px, origin
+        How it was cut when it was begun; it goes on so.
+    depends : mapping of str to str
+        What ``key`` is made of, by name, to say what changed.
+    """
+
+    key: str
+    name: str
+    path: str
+    tile_px: int
+    origin: tuple[int, int]
+    depends: Mapping[str, str]
+
+
+class Journal:
+    """An open journal. Use as a context manager; closing folds the write-ahead log into the file.
+
+    Parameters
+    ----------
+    folder : Path
+        Output folder of the job; made where it is missing.
+    job_name : str
+
+    Raises
+    ------
+    JournalError
+        Another run has it open, it belongs to another job, was made by a newer version, or is damaged.
+    OutputError
+        The folder cannot be written to.
+    """
+
+    def __init__(self, folder: Path, job_name: str) -> None:
+        self.path = folder / NAME
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"The output folder {folder} cannot be made ({error.strerror}). Choose another in [job] output."
+            ) from error
+        self._lock = _take_lock(folder / _LOCK)
+        try:
+            with _sqlite_errors(self.path):
+                self._database = _connect(self.path)
+            try:
+                with _sqlite_errors(self.path):
+                    self._prepare(job_name)
+            except BaseException:
+                self._database.close()
+                raise
+        except BaseException:
+            _release(self._lock, folder / _LOCK)
+            raise
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Fold the write-ahead log into the file and let others in."""
+        try:
+            with _sqlite_errors(self.path):
+                self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                self._database.close()
+        finally:
+            _release(self._lock, self.path.parent / _LOCK)
+
+    def _prepare(self, job_name: str) -> None:
+        database = self._database
+        verdict = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(verdict)
+        if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
+            with database:
+                database.executescript("BEGIN;" + _SCHEMA)
+                self.set("protocol", PROTOCOL)
+                self.set("job", job_name)
+                self.set("started_at", datetime.now(UTC).isoformat())
+            return
+        protocol, known = self.get("protocol"), self.get("job")
+        if protocol != PROTOCOL:
+            raise JournalError(
+                f"{self.path} has protocol {protocol!r}; this version reads {PROTOCOL}. Use the version that wrote it, "
+                "or start over with --restart."
+            )
+        if known != job_name:
+            raise JournalError(
+                f"{self.path.parent} holds the outputs of job {known!r}, not of {job_name!r}. Give this job a folder "
+                "of its own in [job] output."
+            )
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a fact about the job, or the default."""
+        row = self._database.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return default if row is None else json.loads(row[0])
+
+    def set(self, key: str, value: Any) -> None:
+        """Note a fact about the job (anything JSON has)."""
+        with _sqlite_errors(self.path):
+            self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
+            self._database.commit()
+
+    def scenes(self) -> dict[str, SceneRow]:
+        """Scenes with work in the journal, by name."""
+        rows = self._database.execute(
+            "SELECT key, name, path, tile_px, origin_row, origin_col, depends FROM scenes ORDER BY name, key"
+        )
+        return {row[1]: SceneRow(row[0], row[1], row[2], row[3], (row[4], row[5]), json.loads(row[6])) for row in rows}
+
+    def begin_scene(self, scene: SceneRow) -> None:
+        """Register a scene; work of a scene of the same name that depended on something else is dropped."""
+        with _sqlite_errors(self.path), self._database:
+            old = self._database.execute("SELECT key FROM scenes WHERE name = ? AND key != ?", (scene.name, scene.key))
+            for (key,) in old.fetchall():
+                self._database.execute("DELETE FROM tiles WHERE scene = ?", (key,))
+                self._database.execute("DELETE FROM scenes WHERE key = ?", (key,))
+            self._database.execute(
+                "INSERT OR REPLACE INTO scenes VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (scene.key, scene.name, scene.path, scene.tile_px, *scene.origin, json.dumps(dict(scene.depends))),
+            )
+
+    def record(self, scene_key: str, entry: Entry) -> None:
+        """Note what became of a tile, in one transaction.
+
+        Raises
+        ------
+        OutputError
+            The disk is full or the file cannot be written; what was noted before stands.
+        """
+        tile = entry.tile
+        with _sqlite_errors(self.path), self._database:
+            self._database.execute(
+                "INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    scene_key, tile.level, tile.row0, tile.row1, tile.col0, tile.col1, entry.state, entry.attempts,
+                    entry.seconds, entry.reason, entry.n_sightings, entry.sightings, entry.cells,
+                ),
+            )  # fmt: skip
+
+    def entries(self, scene_key: str, *, content: bool = False) -> Iterator[Entry]:
+        """Yield the tiles of a scene in a fixed order; with ``content`` also what they found."""
+        columns = "sightings, cells" if content else "NULL, NULL"
+        rows = self._database.execute(
+            f"SELECT level, row0, row1, col0, col1, state, attempts, seconds, reason, n_sightings, {columns} "  # noqa: S608
+            "FROM tiles WHERE scene = ? ORDER BY level, row0, col0, row1, col1",
+            (scene_key,),
+        )
+        for row in rows:
+            yield Entry(Tile(*row[:5]), *row[5:])
+
+    def forget_failures(self, scene_key: str) -> int:
+        """Drop the failed tiles of a scene so that they are tried again; returns how many."""
+        with _sqlite_errors(self.path), self._database:
+            cursor = self._database.execute("DELETE FROM tiles WHERE scene = ? AND state = 'failed'", (scene_key,))
+        return cursor.rowcount
+
+
+def set_aside(folder: Path) -> Path | None:
+    """Rename the journal of a folder so that the next run starts over; returns its new path.
+
+    Raises
+    ------
+    JournalError
+        A run has it open.
+    """
+    path = folder / NAME
+    if not path.exists():
+        return None
+    lock = _take_lock(folder / _LOCK)
+    try:
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        aside = folder / f"journal-{stamp}.sqlite"
+        number = 1
+        while aside.exists():
+            number += 1
+            aside = folder / f"journal-{stamp}-{number}.sqlite"
+        for ending in ("-wal", "-shm", ""):
+            beside = path.with_name(path.name + ending)
+            if beside.exists():
+                beside.rename(aside.with_name(aside.name + ending))
+        return aside
+    finally:
+        _release(lock, folder / _LOCK)
+
+
+def peek(folder: Path) -> sqlite3.Connection | None:
+    """Open the journal of a folder for reading beside a run; None where there is none."""
+    path = folder / NAME
+    if not path.exists():
+        return None
+    with _sqlite_errors(path):
+        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
+        database.execute("SELECT COUNT(*) FROM meta").fetchone()
+    return database
+
+
+def is_running(folder: Path) -> bool:
+    """Whether a run has the folder's journal open now."""
+    if not (folder / _LOCK).exists():
+        return False
+    try:
+        _release(_take_lock(folder / _LOCK), folder / _LOCK)
+    except JournalError:
+        return True
+    return False
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=60)
+    # A kill of the process loses nothing committed; a power cut may lose the last tiles, and corrupts nothing.
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("PRAGMA synchronous=NORMAL")
+    database.execute("PRAGMA wal_autocheckpoint=200")
+    return database
+
+
+@contextmanager
+def _sqlite_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if any(word in str(error) for word in ("full", "readonly", "disk I/O", "unable to open")):
+            raise OutputError(
+                f"{path} cannot be written ({error}). Free space or mend the permissions, then run again: what is "
+                "done stays done."
+            ) from error
+        raise JournalError(f"{path} cannot be used ({error}). Start over with --restart.") from error
+    except sqlite3.DatabaseError as error:
+        raise JournalError(
+            f"{path} is damaged ({error}). Start over with --restart; the damaged file is kept aside."
+        ) from error
+
+
+def _take_lock(path: Path) -> IO[str]:
+    """Lock that the system lets go of when the process ends, however it ends."""
+    while True:
+        try:
+            handle = path.open("a+", encoding="ascii")
+        except OSError as error:
+            raise OutputError(
+                f"{path.parent} cannot be written to ({error.strerror}). Mend its permissions, or choose another "
+                "folder in [job] output."
+            ) from error
+        if not _try_lock(handle):
+            handle.seek(0)
+            owner = handle.read().strip() or "unknown"
+            handle.close()
+            raise JournalError(
+                f"Another run (process {owner}) is working in {path.parent}. Wait for it, or stop it; two runs of one "
+                "job refuse each other."
+            )
+        # The owner before may have removed the file between opening and locking.
+        if _same(handle, path):
+            break
+        handle.close()
+    handle.truncate(0)
+    handle.write(str(os.getpid()))
+    handle.flush()
+    return handle
+
+
+def _same(handle: IO[str], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _try_lock(handle: IO[str]) -> bool:
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            handle.seek(0)
+            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(handle.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _release(handle: IO[str], path: Path) -> None:
+    if sys.platform != "win32":
+        path.unlink(missing_ok=True)
+    handle.close()
+    if sys.platform == "win32":
+        path.unlink(missing_ok=True)

@@ -1,0 +1,146 @@
+"""What a worker sends back for one tile: small bytes that the journal keeps as they are."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import shapely
+
+from survey.api import Model, Pass, Scene, load_model, survey_tile
+from survey.errors import ModelError
+from survey.imagery.tiles import Tile
+from survey.imagery.visibility import CellBlock
+from survey.layers import SIGHTINGS, conform
+
+_CELLS = struct.Struct("<qqqq")
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """A model by name: small enough to be sent with every tile; workers load it once.
+
+    Attributes
+    ----------
+    path : str or None
+        As in ``[model] path``; None for the shipped one.
+    roles : tuple of str
+        Band roles it was chosen for.
+    digest : str
+        Of the model the job was planned with.
+    """
+
+    path: str | None
+    roles: tuple[str, ...]
+    digest: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """One tile to be surveyed, by path and window."""
+
+    scene: Scene
+    a_pass: Pass
+    tile: Tile
+    model: ModelRef
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """What one tile gave, packed.
+
+    Attributes
+    ----------
+    n_sightings : int
+    probabilities : tuple of float
+        Of the sightings, for the progress bar.
+    sightings, cells : bytes or None
+    seconds : float
+    """
+
+    n_sightings: int
+    probabilities: tuple[float, ...]
+    sightings: bytes | None
+    cells: bytes | None
+    seconds: float
+
+
+def survey_one(task: Task) -> Parcel:
+    """Survey a tile and pack what it gave (runs in a worker).
+
+    Raises
+    ------
+    ImageryError
+        Pixels cannot be read.
+    ModelError
+        The model is not the one the job was planned with.
+    """
+    result = survey_tile(task.scene, task.a_pass, task.tile, model_of(task.model))
+    table = result.sightings
+    return Parcel(
+        len(table),
+        tuple(table["probability"].tolist()),
+        pack_sightings(table) if len(table) else None,
+        None if result.cells is None else pack_cells(result.cells),
+        result.seconds,
+    )
+
+
+@lru_cache(maxsize=2)
+def model_of(ref: ModelRef) -> Model:
+    """Load a model once per process."""
+    model = load_model(ref.path, ref.roles)
+    if model.digest != ref.digest:
+        raise ModelError(
+            f"Model {ref.path or 'shipped with the package'} changed since the job was planned, or differs on this "
+            "worker. Run the job again."
+        )
+    return model
+
+
+def pack_sightings(table: gpd.GeoDataFrame) -> bytes:
+    """Sightings as an Arrow stream, geometry as WKB."""
+    plain = pd.DataFrame(table.drop(columns="geometry")).reset_index(drop=True)
+    arrow = pa.Table.from_pandas(plain, preserve_index=False)
+    arrow = arrow.append_column("geometry", pa.array(shapely.to_wkb(table.geometry.to_numpy()), pa.binary()))
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, arrow.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_table(arrow)
+    return bytes(sink.getvalue())
+
+
+def unpack_sightings(parcels: Iterable[bytes], crs: Any) -> gpd.GeoDataFrame:
+    """One table in layer ``SIGHTINGS`` from what the tiles of a scene gave."""
+    tables = [pa.ipc.open_stream(data).read_all() for data in parcels]
+    if not tables:
+        return SIGHTINGS.empty(crs)
+    frame = pa.concat_tables([table.replace_schema_metadata(None) for table in tables]).to_pandas()
+    geometry = gpd.GeoSeries(shapely.from_wkb(frame.pop("geometry").to_numpy()), crs=crs)
+    return conform(gpd.GeoDataFrame(frame, geometry=geometry, crs=crs), SIGHTINGS, crs=crs)
+
+
+def pack_cells(block: CellBlock) -> bytes:
+    """Coverage cells of a tile, compressed."""
+    head = _CELLS.pack(block.row, block.col, *block.codes.shape)
+    return head + zlib.compress(np.ascontiguousarray(block.codes).tobytes(), 6)
+
+
+def unpack_cells(data: bytes) -> CellBlock:
+    """Coverage cells of a tile."""
+    row, col, rows, cols = _CELLS.unpack_from(data)
+    codes = np.frombuffer(zlib.decompress(data[_CELLS.size :]), np.uint8).reshape(rows, cols)
+    return CellBlock(row, col, codes)
+
+
+def as_ref(path: Path | None, model: Model) -> ModelRef:
+    """Reference to a loaded model."""
+    return ModelRef(None if path is None else str(path), model.roles, model.digest)

@@ -1,0 +1,220 @@
+"""``survey run``: from orthomosaics and districts to contamination layers."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from pipelines.engine.journal import Journal
+    from pipelines.opening import Opened
+    from pipelines.outputs import Summary
+    from pipelines.progress import Watch
+    from survey.settings import Job
+
+
+def command(
+    job: Annotated[Path, typer.Argument(metavar="JOB", help="The job file (TOML).", show_default=False)],
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; default: the job file's, else one a core.", show_default=False)
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="Address of a Dask scheduler, e.g. tcp://host:8786.", show_default=False)
+    ] = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Start over; the journal so far is kept aside.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print events as JSON, one a line.")] = False,
+) -> None:
+    """Survey the imagery of a job, or go on where it stopped.
+
+    Example: survey run data/sample/job.toml --workers 2
+    """
+    from pipelines.engine.executor import set_limits
+
+    # Before the libraries that read them are loaded.
+    set_limits()
+    from pipelines.engine.journal import set_aside
+    from pipelines.progress import watch_for
+    from survey.settings import read_job
+
+    read = read_job(job)
+    watch = watch_for(as_json=as_json)
+    if restart:
+        aside = set_aside(read.job.output)
+        if aside is not None:
+            watch.said(f"Starting over; the journal so far is {aside}.")
+    with stop_on_signals() as stopped_by:
+        summary = survey_job(read, How(workers, cluster, stopped_by), watch)
+    if summary.exit_code in (130, 143):
+        watch.said(f"Stopped; nothing is lost. Run the same command again to go on: survey run {job}")
+    watch.finished(summary)
+    raise typer.Exit(summary.exit_code)
+
+
+@dataclass(frozen=True)
+class How:
+    """How a run works, beyond the job file; the result does not depend on it.
+
+    Attributes
+    ----------
+    workers : int, optional
+    cluster : str, optional
+        Address of a Dask scheduler.
+    stopped_by : callable
+        Number of the signal that asked the run to stop, 0 while none has.
+    start_method : str, optional
+        Of local processes.
+    """
+
+    workers: int | None = None
+    cluster: str | None = None
+    stopped_by: Callable[[], int] = lambda: 0
+    start_method: str | None = None
+
+
+def survey_job(job: Job, how: How, watch: Watch) -> Summary:
+    """Run a job, or go on where it stopped: the whole road.
+
+    Parameters
+    ----------
+    job : Job
+    how : How
+    watch : Watch
+        Is told how it goes.
+
+    Raises
+    ------
+    SurveyError
+        Nothing can be surveyed, or nothing written; what is done stays done.
+    """
+    from pipelines.engine.journal import Journal
+    from pipelines.map import make_layers
+    from pipelines.opening import open_job, threshold_of
+    from pipelines.outputs import Summary, check_room, write_outputs
+    from pipelines.walk import begin
+
+    opened = open_job(job)
+    threshold_of(job, opened.model)
+    for one in opened.refused:
+        watch.said(f"Left out: {one.reason}")
+    with Journal(job.job.output, job.job.name) as journal:
+        check_room(job.job.output)
+        for sentence in begin(job, opened, journal):
+            watch.said(sentence)
+        remember(job, opened, journal)
+        survey_tiles(job, opened, journal, how, watch)
+        if how.stopped_by():
+            return Summary(128 + how.stopped_by(), None, (), (), {})
+        journal.set("complete", True)
+        made = make_layers(job, opened, journal)
+        return write_outputs(job, opened, journal, made)
+
+
+def survey_tiles(job: Job, opened: Opened, journal: Journal, how: How, watch: Watch) -> None:
+    """Survey every tile that the journal does not have; a tile that fails is tried again in quarters."""
+    import os
+
+    from pipelines.engine.executor import Pool, run_all
+    from pipelines.engine.journal import Entry
+    from pipelines.engine.parcels import Parcel, Task, as_ref, survey_one
+    from pipelines.opening import threshold_of
+    from pipelines.walk import Step, plan_walk
+
+    walk = plan_walk(opened.scenes, journal)
+    workers = how.workers or job.execution.workers or os.cpu_count() or 1
+    workers = max(1, min(workers, len(walk.tasks)))
+    watch.begun(walk, workers)
+    if not walk.tasks:
+        return
+    model, threshold = as_ref(job.model.path, opened.model), threshold_of(job, opened.model)
+    keys = {name: row.key for name, row in journal.scenes().items()}
+    sent: dict[Task, Step] = {}
+
+    def tasks() -> Iterator[Task]:
+        for step in walk:
+            task = step.task(model)
+            sent[task] = step
+            yield task
+
+    pool = Pool(workers, how.cluster, how.start_method)
+    # A fresh generator each time it runs dry: the walk grows where a tile has to be tried in quarters.
+    source = _Refilled(tasks)
+    outcomes = run_all(
+        pool, survey_one, source, retries=job.execution.retries, stop=lambda: bool(how.stopped_by())
+    )
+    for outcome in outcomes:
+        step = sent.pop(outcome.task)
+        key = keys[step.place.scene.name]
+        parcel: Parcel | None = outcome.result
+        if parcel is not None:
+            content = (parcel.n_sightings, parcel.sightings, parcel.cells)
+            entry = Entry(step.tile, "done", outcome.attempts, parcel.seconds, "", *content)
+            journal.record(key, entry)
+            found = sum(probability >= threshold for probability in parcel.probabilities)
+            watch.advanced(step.pixels, step.hectares, found)
+            continue
+        quarters = step.quarters()
+        state: Any = "split" if quarters else "failed"
+        journal.record(key, Entry(step.tile, state, outcome.attempts, reason=outcome.reason))
+        walk.tasks.extend(quarters)
+        if not quarters:
+            watch.advanced(step.pixels, step.hectares, 0)
+
+
+class _Refilled:
+    """An iterator that may yield again after it ran dry."""
+
+    def __init__(self, make: Callable[[], Iterator[Any]]) -> None:
+        self._make, self._now = make, make()
+
+    def __iter__(self) -> _Refilled:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            return next(self._now)
+        except StopIteration:
+            self._now = self._make()
+            return next(self._now)
+
+
+def remember(job: Job, opened: Opened, journal: Journal) -> None:
+    """Keep in the journal what the map plane needs when the imagery is not at hand."""
+    from pipelines.map import scene_to_json
+    from survey.provenance import plain
+
+    journal.set("complete", False)
+    kept = {
+        "scenes": [
+            {"scene": scene_to_json(place.scene), "identity": dict(place.identity)} for place in opened.scenes
+        ],
+        "refused": [asdict(one) for one in opened.refused],
+        "depends": {"model": opened.model.digest, "detection": job.detection.model_dump(mode="json")},
+    }
+    journal.set("opened", plain(kept))
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Callable[[], int]]:
+    """Turn SIGINT and SIGTERM into a request to stop after the tiles in hand; a second one stops at once."""
+    seen: list[int] = []
+
+    def ask(number: int, _frame: Any) -> None:
+        if seen:
+            raise KeyboardInterrupt
+        seen.append(number)
+        typer.echo("Stopping after the tiles in hand; once more to stop at once.", err=True)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: seen[0] if seen else 0
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,157 @@
+"""Which tiles are to be surveyed: those of every scene and pass that the journal does not have."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipelines.engine.journal import Entry, Journal, SceneRow
+from pipelines.engine.parcels import ModelRef, Task
+from pipelines.opening import Opened, OpenScene
+from survey.api import Pass
+from survey.imagery.tiles import Tile, Tiling
+from survey.provenance import digest
+from survey.settings import Job
+
+_SMALLEST_PX = 256
+"""A tile that failed is tried again in quarters down to this side."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One tile of one pass of one scene, and how large it is."""
+
+    place: OpenScene
+    a_pass: Pass
+    tile: Tile
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of its core."""
+        return (self.tile.row1 - self.tile.row0) * (self.tile.col1 - self.tile.col0)
+
+    @property
+    def hectares(self) -> float:
+        """Ground of its core, counted in the finest pass only."""
+        return self.pixels * self.a_pass.gsd_m**2 / 1e4 if self.a_pass.finest else 0.0
+
+    def task(self, model: ModelRef) -> Task:
+        """What a worker is sent."""
+        return Task(self.place.scene, self.a_pass, self.tile, model)
+
+    def quarters(self) -> tuple[Step, ...]:
+        """Return the four parts of the tile; none where it is as small as tiles get."""
+        tile = self.tile
+        if max(tile.row1 - tile.row0, tile.col1 - tile.col0) <= _SMALLEST_PX:
+            return ()
+        rows = _halves(tile.row0, tile.row1)
+        cols = _halves(tile.col0, tile.col1)
+        return tuple(
+            Step(self.place, self.a_pass, Tile(tile.level, *row, *col)) for row in rows for col in cols
+        )
+
+
+def _halves(start: int, stop: int) -> tuple[tuple[int, int], ...]:
+    if stop - start <= _SMALLEST_PX:
+        return ((start, stop),)
+    middle = (start + stop) // 2
+    return ((start, middle), (middle, stop))
+
+
+@dataclass
+class Walk:
+    """The way through a job: what is left, and what was done before.
+
+    Attributes
+    ----------
+    tasks : deque of Step
+        To be done, in order; grows where a tile that failed is tried again in parts.
+    done_px, done_ha : pixels and hectares that the journal has already
+    total_px, total_ha : of the whole job
+    """
+
+    tasks: deque[Step] = field(default_factory=deque)
+    done_px: int = 0
+    done_ha: float = 0.0
+    total_px: int = 0
+    total_ha: float = 0.0
+
+    def __iter__(self) -> Iterator[Step]:
+        return self
+
+    def __next__(self) -> Step:
+        if not self.tasks:
+            raise StopIteration
+        return self.tasks.popleft()
+
+
+def plan_walk(scenes: Sequence[OpenScene], journal: Journal) -> Walk:
+    """Lay out the tiles that are left, scene by scene."""
+    walk = Walk()
+    rows = journal.scenes()
+    for place in scenes:
+        row = rows[place.scene.name]
+        known = {entry.tile: entry for entry in journal.entries(row.key)}
+        for a_pass, tile in place.tiles(Tiling(size=row.tile_px, origin=row.origin)):
+            _lay(walk, Step(place, a_pass, tile), known)
+    return walk
+
+
+def _lay(walk: Walk, step: Step, known: Mapping[Tile, Entry]) -> None:
+    entry = known.get(step.tile)
+    if entry is not None and entry.state == "split":
+        for part in step.quarters():
+            _lay(walk, part, known)
+        return
+    walk.total_px += step.pixels
+    walk.total_ha += step.hectares
+    if entry is None:
+        walk.tasks.append(step)
+    else:
+        walk.done_px += step.pixels
+        walk.done_ha += step.hectares
+
+
+def begin(job: Job, opened: Opened, journal: Journal) -> list[str]:
+    """Register the scenes of a run and say, in sentences, what changed since the last one.
+
+    Work of a scene stands as long as its imagery, the model and what is looked for are the same; how
+    it was cut stays as it was begun. Tiles that failed are tried again.
+    """
+    known = journal.scenes()
+    changed: dict[str, list[str]] = {}
+    for place in opened.scenes:
+        depends = depends_on(job, opened, place)
+        key = digest(depends)
+        before = known.get(place.scene.name)
+        tiling = job.execution.tiling
+        if before is not None and before.key == key:
+            tiling = Tiling(size=before.tile_px, origin=before.origin)
+            journal.forget_failures(key)
+        elif before is not None:
+            for what in depends:
+                if depends[what] != before.depends.get(what):
+                    changed.setdefault(what, []).append(place.scene.name)
+        journal.begin_scene(
+            SceneRow(key, place.scene.name, place.scene.path, tiling.size, tiling.origin, depends)
+        )
+    return [
+        f"The {what} changed: {_listed(names)} surveyed again." for what, names in changed.items()
+    ]
+
+
+def depends_on(job: Job, opened: Opened, place: OpenScene) -> dict[str, Any]:
+    """What the results of a scene's pixels depend on."""
+    return {
+        "imagery": digest(place.identity),
+        "model": opened.model.digest,
+        "detection": digest(job.detection),
+    }
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) > 3:
+        return f"{len(names)} images are"
+    return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'}"
