@@ -148,6 +148,10 @@ def refuse_if_open(path: Path) -> None:
         return
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=0)) as database:
+            # QGIS leaves files in write-ahead mode, where even readers leave files beside it; with nobody else
+            # on the file that mode can be left, and this fails when somebody is.
+            if database.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+                database.execute("PRAGMA journal_mode=DELETE")
             database.execute("BEGIN EXCLUSIVE")
             database.execute("ROLLBACK")
     except sqlite3.OperationalError as error:

@@ -14,7 +14,14 @@ from pandas.testing import assert_frame_equal
 
 from survey.errors import LayerError, OutputError
 from survey.exports.geopackage import read, read_chips, stamp_of, write
+from survey.exports.reviews import harvest
 from survey.layers import DENSITY_GRID, DISTRICTS, HAZARD_OBJECTS, OUTPUT_LAYERS, RUNS
+from tests.exports.example_result import a_result
+
+
+@pytest.fixture
+def result():
+    return a_result()
 
 
 def query(path, sql):
@@ -126,6 +133,16 @@ def test_a_file_another_program_holds_is_left_alone(tmp_path, result):
     assert {one.name for one in tmp_path.iterdir()} == {"survey.gpkg"}
     write(path, result)
     assert path.read_bytes() == before
+
+
+def test_a_file_left_in_write_ahead_mode_is_no_file_in_use(tmp_path, result):
+    path = tmp_path / "survey.gpkg"
+    write(path, result)
+    with closing(sqlite3.connect(path)) as editor:
+        editor.execute("PRAGMA journal_mode=WAL")
+    harvest(path)
+    assert {one.name for one in tmp_path.iterdir()} == {"survey.gpkg"}
+    write(path, result)
 
 
 def test_an_edit_made_meanwhile_is_not_overwritten(tmp_path, result):

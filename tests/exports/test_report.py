@@ -16,10 +16,16 @@ from survey.exports.report import render, write_report
 from survey.exports.report_map import MOST_OBJECTS, Thumbnail, map_payload
 from survey.layers import OUTPUT_LAYERS
 from survey.provenance import run_record
+from tests.exports.example_result import a_result
 
 WHEN = datetime(2026, 4, 2, 9, 0, tzinfo=UTC)
 RECORD = run_record({"run_id": "abc"}, (WHEN, WHEN), {}, [{"path": "a.tif"}], name="job")
 HOSTILE = "</script><img src=x onerror=alert(1)>"
+
+
+@pytest.fixture
+def result():
+    return a_result()
 
 
 def payload_of(text):

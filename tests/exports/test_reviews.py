@@ -15,6 +15,12 @@ from survey.errors import LayerError, OutputError
 from survey.exports.geopackage import read, write
 from survey.exports.reviews import harvest
 from survey.layers import HAZARD_OBJECTS
+from tests.exports.example_result import a_result
+
+
+@pytest.fixture
+def result():
+    return a_result()
 
 
 @pytest.fixture

@@ -16,6 +16,12 @@ from survey import provenance
 from survey.errors import OutputError
 from survey.exports.tables import csv_text, write_districts, write_run
 from survey.layers import DISTRICTS
+from tests.exports.example_result import a_result
+
+
+@pytest.fixture
+def result():
+    return a_result()
 
 
 def test_districts_as_csv(tmp_path, result):

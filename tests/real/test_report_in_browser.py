@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 import cv2
 import numpy as np
 import pytest
-from browser import PROGRAM, Browser
-from example_result import NAMES, a_result
 
 from survey.exports.report import write_report
 from survey.exports.report_map import Thumbnail
 from survey.provenance import run_record
+from tests.exports.example_result import NAMES, a_result
+from tests.real.browser import PROGRAM, Browser
 
 pytestmark = [
     pytest.mark.real,
