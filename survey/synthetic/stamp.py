@@ -18,6 +18,7 @@ from survey.synthetic.world import Thing
 
 _FINE_SIDE = 190  # fine pixels across a patch that supersampling aims at; larger patches are drawn coarser
 _FINEST = 4
+_LEAST_PX = 1.0  # harmless things smaller than this drown in the grain of the ground and are left out
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ def stamp(canvas: Canvas, thing: Thing, site: Site) -> Footprint | None:
     """
     kind = KINDS[thing.kind]
     frame = canvas.frame
+    if kind.class_code is None and thing.length_m < _LEAST_PX * frame.gsd_m:
+        return None
     col, row = frame.to_pixel(thing.x_m, thing.y_m)
     turn = thing.heading - math.radians(frame.angle_deg)
     half = _half_extent(thing, turn, kind.reach)
