@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
 
+    from pipelines.album import Album
     from pipelines.engine.journal import Entry, Journal
     from pipelines.opening import Opened, OpenScene
     from survey.imagery.scene import Scene
@@ -59,6 +60,7 @@ class Made:
     n_tiles, n_failed : int
     failures : list of dict
         Image and reason, once each.
+    pictures : Album
     """
 
     layers: dict[str, pd.DataFrame]
@@ -68,6 +70,7 @@ class Made:
     n_tiles: int
     n_failed: int
     failures: list[dict[str, str]]
+    pictures: Album
 
 
 def make_layers(job: Job, opened: Opened, journal: Journal) -> Made:
@@ -80,6 +83,7 @@ def make_layers(job: Job, opened: Opened, journal: Journal) -> Made:
     journal : Journal
         With every tile of ``opened`` done or failed.
     """
+    from pipelines.album import Album
     from pipelines.opening import threshold_of
     from pipelines.verdicts import with_verdicts
     from survey.api import collect_objects
@@ -124,7 +128,8 @@ def make_layers(job: Job, opened: Opened, journal: Journal) -> Made:
     )
     layers |= {"candidates": candidates, "reviews": harvested.reviews, "review_outlines": harvested.outlines}
     reasons = [{"image": image, "reason": reason} for image, reason in failures]
-    return Made(layers, ids, harvested.stamp, threshold, n_tiles, n_failed, reasons)
+    pictures = Album.kept(journal, geopackage, layers["hazard_objects"])
+    return Made(layers, ids, harvested.stamp, threshold, n_tiles, n_failed, reasons, pictures)
 
 
 def _sightings(one: OpenScene, entries: Sequence[Entry]) -> gpd.GeoDataFrame:

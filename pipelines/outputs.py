@@ -16,6 +16,8 @@ from pipelines.map import Made
 from pipelines.opening import Opened
 from survey.errors import ImageryError, OutputError
 from survey.exports import geopackage
+from survey.exports.project import write_project
+from survey.exports.report import write_report
 from survey.exports.tables import write_districts, write_run
 from survey.layers import DISTRICTS, RUNS, conform
 from survey.provenance import run_record, software_version
@@ -65,7 +67,7 @@ def check_room(folder: Path) -> None:
 
 
 def write_outputs(job: Job, opened: Opened, journal: Journal, made: Made) -> Summary:
-    """Write ``survey.gpkg``, ``districts.csv`` and ``run.json``.
+    """Write ``survey.gpkg``, ``survey.qgs``, ``districts.csv``, ``report.html`` and ``run.json``.
 
     Raises
     ------
@@ -105,15 +107,20 @@ def write_outputs(job: Job, opened: Opened, journal: Journal, made: Made) -> Sum
         (started, finished),
         job,
         _images(opened, folder),
-        job=job.job.name,
+        name=job.job.name,
         model=opened.model.card,
         totals=totals,
         problems=problems,
     )
-    paths = (folder / "survey.gpkg", folder / "districts.csv", folder / "run.json")
-    geopackage.write(paths[0], layers, crs=job.job.crs, stamp=made.stamp)
-    write_districts(paths[1], districts)
-    write_run(paths[2], record)
+    names = ("survey.gpkg", "survey.qgs", "districts.csv", "report.html", "run.json")
+    paths = tuple(folder / name for name in names)
+    pictures = made.pictures
+    geopackage.write(paths[0], layers, crs=job.job.crs, chips=pictures.chips, stamp=made.stamp)
+    images = [Path(place.scene.path) for place in opened.scenes]
+    write_project(paths[1], paths[0], layers, images, title=job.job.name)
+    write_districts(paths[2], districts)
+    write_report(paths[3], layers, record, chips=pictures.chips, thumbnails=pictures.thumbnails)
+    write_run(paths[4], record)
     return Summary(3 if problems else 0, districts, paths, tuple(problems), totals)
 
 

@@ -13,6 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from pipelines.engine.journal import Journal
+    from pipelines.map import Made
     from pipelines.opening import Opened
     from pipelines.outputs import Summary
     from pipelines.progress import Watch
@@ -113,7 +114,7 @@ def survey_job(job: Job, how: How, watch: Watch) -> Summary:
         if how.stopped_by():
             return Summary(128 + how.stopped_by(), None, (), (), {})
         journal.set("complete", True)
-        made = make_layers(job, opened, journal)
+        made = with_pictures(make_layers(job, opened, journal), opened, journal)
         return write_outputs(job, opened, journal, made)
 
 
@@ -166,6 +167,16 @@ def survey_tiles(job: Job, opened: Opened, journal: Journal, how: How, watch: Wa
         walk.tasks.extend(quarters)
         if not quarters:
             watch.advanced(step.pixels, step.hectares, 0)
+
+
+def with_pictures(made: Made, opened: Opened, journal: Journal) -> Made:
+    """Take pictures of objects and scenes, and keep those of the scenes in the journal."""
+    from dataclasses import replace
+
+    images = {place.scene.name: Path(place.scene.path) for place in opened.scenes}
+    pictures = made.pictures.taken(made.layers["hazard_objects"], images)
+    pictures.keep(journal)
+    return replace(made, pictures=pictures)
 
 
 class _Refilled:
