@@ -140,9 +140,9 @@ def _imagery_of(result: Path) -> list[Path]:
     beside = result.parent / "run.json"
     if not beside.exists():
         return []
-    named = [str(one["path"]) for one in json.loads(beside.read_text(encoding="utf-8")).get("imagery", [])]
-    paths = [path if (path := Path(one)).is_absolute() else beside.parent / path for one in named]
-    return [path for path in paths if path.exists()]
+    from pipelines.report import surveyed
+
+    return [path for path in surveyed(json.loads(beside.read_text(encoding="utf-8")), beside.parent) if path.exists()]
 
 
 def _baseline(

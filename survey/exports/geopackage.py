@@ -55,7 +55,7 @@ def write(
     crs : optional
         CRS of every geometry; tables in another are reprojected.
     chips : mapping of str to bytes, optional
-        PNG image of an object by ``object_id``.
+        PNG or JPEG of an object by ``object_id``.
     stamp : tuple of int, optional
         :func:`stamp` of the file when its reviews were read; if it changed since, nothing is written.
 
@@ -323,7 +323,7 @@ def _attach_chips(database: sqlite3.Connection, chips: Mapping[str, bytes], date
     database.executemany("INSERT INTO object_chips VALUES (?,?,?)", rows)
     database.execute(
         "INSERT INTO gpkg_contents (table_name,data_type,identifier,description,last_change,srs_id) "
-        "VALUES ('object_chips','attributes','Image chips of objects','PNG images by object_id',?,0)",
+        "VALUES ('object_chips','attributes','Image chips of objects','PNG or JPEG images by object_id',?,0)",
         (date,),
     )
     database.execute("INSERT INTO gpkg_ogr_contents VALUES ('object_chips',?)", (len(chips),))

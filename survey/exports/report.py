@@ -19,7 +19,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from survey.exports.qgis import DENSITY, FAMILY_LABELS, FAMILY_MARKS
-from survey.exports.report_map import Thumbnail, map_payload
+from survey.exports.report_map import Thumbnail, as_data, map_payload
 from survey.exports.whole import write_text
 from survey.hazards import ITEM_FAMILIES, classes
 from survey.layers import DISTRICT_CLASSES, OUTPUT_LAYERS
@@ -55,7 +55,7 @@ def write_report(
         ``software_version``, ``versions``, ``settings``, ``imagery``, ``model`` (card), ``problems``, ``evaluation``
         (as :func:`survey.memory.evaluation.evaluate` gives it).
     chips : mapping of str to bytes, optional
-        PNG of an object by ``object_id``.
+        PNG or JPEG of an object by ``object_id``.
     thumbnails : sequence of Thumbnail, optional
         Small pictures of the scenes, drawn beneath the map.
 
@@ -267,7 +267,7 @@ def _most_certain(objects: pd.DataFrame, chips: Mapping[str, bytes]) -> list[dic
                 "district": None if pd.isna(row.district_name) else row.district_name,
                 "image": row.image,
                 "size": f"{row.length_m:.2f} x {row.width_m:.2f} m",
-                "chip": None if chip is None else f"data:image/png;base64,{base64.b64encode(chip).decode('ascii')}",
+                "chip": None if chip is None else as_data(chip),
             }
         )
     return rows

@@ -27,13 +27,19 @@ _LITTLE_SEEN = 0.5
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A small picture of a scene, north up in EPSG:4326: PNG or JPEG bytes and its bounds in degrees."""
+    """A small picture of a scene, north up in EPSG:4326: PNG, JPEG or WebP bytes and its bounds in degrees."""
 
     image: bytes
     west: float
     south: float
     east: float
     north: float
+
+
+def as_data(image: bytes) -> str:
+    """Return a PNG, JPEG or WebP image as an address that needs no request."""
+    kind = "png" if image[:4] == b"\x89PNG" else "webp" if image[:4] == b"RIFF" else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(image).decode('ascii')}"
 
 
 def map_payload(layers: Mapping[str, pd.DataFrame], thumbnails: Sequence[Thumbnail] = ()) -> dict[str, Any]:
@@ -129,10 +135,9 @@ def _images(thumbnails: Sequence[Thumbnail], to_plane: pyproj.Transformer) -> di
         x, y = to_plane.transform(
             [one.west, one.east, one.west, one.east], [one.south, one.south, one.north, one.north]
         )
-        kind = "png" if one.image[:4] == b"\x89PNG" else "jpeg"
         images.append(
             {
-                "src": f"data:image/{kind};base64,{base64.b64encode(one.image).decode('ascii')}",
+                "src": as_data(one.image),
                 "west": round(min(x) * _DECIMETRES),
                 "east": round(max(x) * _DECIMETRES),
                 "south": round(min(y) * _DECIMETRES),
@@ -211,7 +216,9 @@ def _density(table: gpd.GeoDataFrame | None) -> dict[str, Any] | None:
     if table is None:
         return None
     tips = [
-        f"Density: {row.density_class.replace('_', ' ')}\n{row.density_per_ha:.2f} per ha "
+        "Not assessable: nothing could have been seen"
+        if row.density_class == "not_assessable"
+        else f"Density: {row.density_class.replace('_', ' ')}\n{row.density_per_ha:.2f} per ha "
         f"({row.density_low:.2f} to {row.density_high:.2f}); {row.detectability:.0%} of items could have been seen"
         for row in table.itertuples()
     ]
