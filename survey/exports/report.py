@@ -18,8 +18,8 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from survey.exports.qgis import DENSITY, FAMILY_LABELS, FAMILY_MARKS
 from survey.exports.report_map import Thumbnail, as_data, map_payload
+from survey.exports.styles import DENSITY, FAMILY_LABELS, FAMILY_MARKS
 from survey.exports.whole import write_text
 from survey.hazards import ITEM_FAMILIES, classes
 from survey.layers import DISTRICT_CLASSES, OUTPUT_LAYERS

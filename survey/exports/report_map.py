@@ -13,7 +13,7 @@ import pandas as pd
 import pyproj
 import shapely
 
-from survey.exports.qgis import CHA, DENSITY, FAMILY_MARKS, INDICATION, SHA
+from survey.exports.styles import CHA, DENSITY, FAMILY_MARKS, INDICATION, SHA
 from survey.hazards import classes
 
 MOST_OBJECTS = 4_000
@@ -78,7 +78,7 @@ def map_payload(layers: Mapping[str, pd.DataFrame], thumbnails: Sequence[Thumbna
         _images(thumbnails, to_plane),
         _districts(flat.get("districts"), tolerance_m),
         _coverage(flat.get("coverage"), tolerance_m),
-        _density(flat.get("density_grid")),
+        _density(flat.get("density_grid"), on="hazard_areas" not in flat),
         _areas(flat.get("hazard_areas"), tolerance_m),
         _objects(flat.get("hazard_objects")),
     ]
@@ -207,12 +207,13 @@ def _coverage(table: gpd.GeoDataFrame | None, tolerance_m: float) -> dict[str, A
     styles = {
         "analysed": {"line": "#0072B2", "width": 1.2},
         "not_assessable": {"hatch": "#6b6b6b", "gap": 8, "line": "#6b6b6b", "width": 0.7},
-        "not_analysed": {"hatch": "#b0b0b0", "gap": 14, "both": True},
+        "not_analysed": {"hatch": "#d2d2d2", "gap": 16, "both": True},
     }
     return _layer("coverage", "Coverage", styles, _polygons(table, table["status"].tolist(), tips, tolerance_m))
 
 
-def _density(table: gpd.GeoDataFrame | None) -> dict[str, Any] | None:
+def _density(table: gpd.GeoDataFrame | None, on: bool) -> dict[str, Any] | None:
+    # Beneath an area its colour mixes with the area's; where there are areas, it waits to be asked for.
     if table is None:
         return None
     tips = [
@@ -232,7 +233,7 @@ def _density(table: gpd.GeoDataFrame | None) -> dict[str, Any] | None:
     looks = table["density_class"].mask(little, "little_seen").tolist()
     return _layer(
         "density_grid", "Density of suspected items", styles,
-        _polygons(table, looks, tips, 0.0),
+        _polygons(table, looks, tips, 0.0), on,
     )  # fmt: skip
 
 
@@ -250,9 +251,9 @@ def _areas(table: gpd.GeoDataFrame | None, tolerance_m: float) -> dict[str, Any]
         for row in table.itertuples()
     ]
     styles = {
-        "cha_proposed": {"fill": CHA + "80", "line": CHA, "width": 1.6},
-        "sha_proposed": {"fill": SHA + "80", "line": SHA, "width": 1.6},
-        "indication": {"fill": INDICATION + "80", "line": "#b8860b", "width": 1.4, "dash": [5, 3]},
+        "cha_proposed": {"fades": True, "fill": CHA + "80", "line": CHA, "width": 1.6},
+        "sha_proposed": {"fades": True, "fill": SHA + "80", "line": SHA, "width": 1.6},
+        "indication": {"fades": True, "fill": INDICATION + "80", "line": "#b8860b", "width": 1.4, "dash": [5, 3]},
     }
     fine = min(tolerance_m, 0.3)
     return _layer("hazard_areas", "Hazard areas", styles, _polygons(table, table["land_class"].tolist(), tips, fine))

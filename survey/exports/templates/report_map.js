@@ -76,7 +76,7 @@
         if (feature.rings) {
           const path = pathOf(feature);
           place();
-          if (style.fill) { pen.fillStyle = style.fill; pen.fill(path, "evenodd"); }
+          if (style.fill && !(style.fades && view.scale / ratio > 2)) { pen.fillStyle = style.fill; pen.fill(path, "evenodd"); }
           if (style.hatch) {
             const pattern = hatch(style.hatch, style.gap || 9, style.both);
             pattern.setTransform(new DOMMatrix().scale(1 / view.scale));
