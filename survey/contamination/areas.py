@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -28,6 +28,8 @@ class Areas(BaseModel):
     ----------
     cluster_m : float
         Evidence no farther apart than this, metres, belongs together.
+    mine_cluster_m : float
+        The same between two mines: fragmentation mines stand tens of metres apart.
     fill_m : float
         Ground between three pieces of evidence no farther apart than this, metres, is part of the area.
     fadeout : Path, optional
@@ -47,6 +49,7 @@ class Areas(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     cluster_m: float = Field(default=50.0, ge=1.0, le=1000.0)
+    mine_cluster_m: float = Field(default=75.0, ge=1.0, le=1000.0)
     fill_m: float = Field(default=75.0, ge=1.0, le=2000.0)
     fadeout: Path | None = None
     min_radius_m: float = Field(default=5.0, ge=1.0)
@@ -150,7 +153,7 @@ def members_of(
 
 def delineate(members: Members, settings: Areas) -> Delineation:
     """Cluster the members by ground distance, recognise rows, and draw the areas."""
-    net = mesh(members.points, settings.cluster_m, settings.fill_m)
+    net = _net(members, settings)
     group = _groups(net, members)
     of_member = group[net.corner[: len(members.table)]]
     found, family_of_row = _rows(members, of_member, settings.rows)
@@ -177,6 +180,16 @@ def delineate(members: Members, settings: Areas) -> Delineation:
         rows["area"] = joint[rows["area"].to_numpy()]
     about = _about(members, of_member, (fade, pattern, fadeout.source), len(shapes))
     return Delineation(shapes, of_member, about.join(_row_facts(rows, len(shapes))), rows.drop(columns="group"))
+
+
+def _net(members: Members, settings: Areas) -> Mesh:
+    """Join the members' points: mines over a longer distance than anything else."""
+    net = mesh(members.points, max(settings.cluster_m, settings.mine_cluster_m), settings.fill_m)
+    mine = np.zeros(len(net.xy), dtype=bool)
+    mine[net.corner[: len(members.table)][members.table["mine"].to_numpy(dtype=bool)]] = True
+    length = np.hypot(*(net.xy[net.edges[:, 0]] - net.xy[net.edges[:, 1]]).T)
+    reach = np.where(mine[net.edges].all(axis=1), settings.mine_cluster_m, settings.cluster_m)
+    return replace(net, edges=net.edges[length <= reach])
 
 
 def _groups(net: Mesh, members: Members) -> Ints:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
 
+from survey.contamination.overlay import CRUMB_M2, split
 from survey.contamination.plane import Bools, Floats, Geometries, Ints, Plane, polygons_only
 from survey.hazards import FAMILIES, ITEM_FAMILIES
 from survey.layers import COVERAGE_PIECES, COVERAGE_STATUSES, conform
@@ -17,9 +19,6 @@ NO_ITEMS = "no mine, submunition or other explosive item could be seen at this r
 """Reason of ground on which only indicators could have been seen."""
 
 OUTSIDE_INTEREST = "outside the area of interest"
-
-_CRUMB_M2 = 1e-6
-"""Leftovers of two lines on top of each other, square metres; thrown away."""
 
 
 def join_coverage(
@@ -44,7 +43,12 @@ def join_coverage(
     DataFrame
         Columns of ``COVERAGE_PIECES`` and ``shape`` (MultiPolygon on the plane), in order of precedence.
     """
-    tables = [_on_plane(scene, plane) for scene in coverage]
+    # Scenes of one CRS go through together: thousands of small tables would cost more than their geometry.
+    by_crs: dict[Any, list[gpd.GeoDataFrame]] = {}
+    for scene in coverage:
+        if len(scene):
+            by_crs.setdefault(scene.crs, []).append(scene)
+    tables = [_on_plane(pd.concat(scenes, ignore_index=True), plane) for scenes in by_crs.values()]
     tables = [table for table in tables if len(table)]
     if not tables:
         empty = pd.DataFrame(conform(pd.DataFrame(), COVERAGE_PIECES).drop(columns="geometry"))
@@ -56,13 +60,14 @@ def join_coverage(
     return _seen_by_any(_disjoint(pieces), pieces)
 
 
-def _on_plane(scene: gpd.GeoDataFrame, plane: Plane) -> pd.DataFrame:
-    """Dissolve equal pieces in the CRS of the scene, where their cells fit exactly, and project them once."""
-    pieces = conform(scene, COVERAGE_PIECES)
+def _on_plane(scenes: gpd.GeoDataFrame, plane: Plane) -> pd.DataFrame:
+    """Dissolve equal pieces in the CRS of their scene, where their cells fit exactly, and project them once."""
+    pieces = conform(scenes, COVERAGE_PIECES)
     shapes = polygons_only(np.asarray(pieces.geometry.values, dtype=object))
     pieces = pd.DataFrame(pieces.drop(columns="geometry"))
-    pieces["families"] = [ordered(f) for f in pieces["families"]]
-    only_indicators = (pieces["status"] == "analysed") & ~pieces["families"].map(_names_an_item).astype(bool)
+    pieces["families"] = pieces["families"].map({f: ordered(f) for f in pieces["families"].unique()})
+    items = {f: any(name in ITEM_FAMILIES for name in f.split(";")) for f in pieces["families"].unique()}
+    only_indicators = (pieces["status"] == "analysed") & ~pieces["families"].map(items).astype(bool)
     pieces.loc[only_indicators, ["status", "reason"]] = ["not_assessable", NO_ITEMS]
     pieces.loc[pieces["status"] == "analysed", "reason"] = ""
     kept = ~shapely.is_empty(shapes)
@@ -78,7 +83,7 @@ def _on_plane(scene: gpd.GeoDataFrame, plane: Plane) -> pd.DataFrame:
     for i in range(len(starts)):
         members = shapes[order[bounds[i] : bounds[i + 1]]]
         whole[i] = members[0] if len(members) == 1 else shapely.union_all(members)
-    projected = plane.project(gpd.GeoSeries(whole, crs=scene.crs), f"coverage of {dissolved['image'].iloc[0]}")
+    projected = plane.project(gpd.GeoSeries(whole, crs=scenes.crs), "coverage pieces")
     return pd.DataFrame(dissolved.assign(shape=polygons_only(projected)))
 
 
@@ -86,10 +91,6 @@ def ordered(families: str) -> str:
     """Return family names joined with ``;`` in the order of :data:`survey.hazards.FAMILIES`."""
     names = {f.strip() for f in families.split(";")}
     return ";".join(f for f in FAMILIES if f in names)
-
-
-def _names_an_item(families: str) -> bool:
-    return any(f in ITEM_FAMILIES for f in families.split(";"))
 
 
 def area_on_plane(area_of_interest: gpd.GeoDataFrame, plane: Plane) -> shapely.Geometry:
@@ -101,9 +102,10 @@ def _limited(pieces: pd.DataFrame, area_of_interest: gpd.GeoDataFrame, plane: Pl
     """Split pieces at the area of interest; outside it nothing was analysed."""
     interest = area_on_plane(area_of_interest, plane)
     shapes = pieces["shape"].to_numpy(dtype=object)
-    inside = pieces.assign(shape=polygons_only(shapely.intersection(shapes, interest)))
+    within, beyond = split(shapes, np.full(len(shapes), interest, dtype=object))
+    inside = pieces.assign(shape=within)
     outside = pieces.assign(
-        shape=polygons_only(shapely.difference(shapes, interest)),
+        shape=beyond,
         status="not_analysed",
         reason=OUTSIDE_INTEREST,
         families="",
@@ -136,9 +138,8 @@ def _disjoint(pieces: pd.DataFrame) -> pd.DataFrame:
     turn = np.arange(len(low)) - np.searchsorted(low, low)
     for k in range(int(turn.max()) + 1 if len(turn) else 0):
         now = (turn == k) & ~shapely.is_empty(rest[low])
-        rest[low[now]] = shapely.difference(rest[low[now]], whole[high[now]])
-    rest = polygons_only(rest)
-    return pd.DataFrame(pieces.assign(shape=rest)[shapely.area(rest) > _CRUMB_M2].reset_index(drop=True))
+        _, rest[low[now]] = split(rest[low[now]], whole[high[now]])
+    return pd.DataFrame(pieces.assign(shape=rest)[shapely.area(rest) > CRUMB_M2].reset_index(drop=True))
 
 
 def _seen_by_any(disjoint: pd.DataFrame, pieces: pd.DataFrame) -> pd.DataFrame:
@@ -149,24 +150,25 @@ def _seen_by_any(disjoint: pd.DataFrame, pieces: pd.DataFrame) -> pd.DataFrame:
         wanted = set(families.split(";"))
         lacking = np.array([not wanted <= set(f.split(";")) for f in disjoint["families"]], dtype=bool)
         lacking &= (disjoint["status"] != "not_analysed").to_numpy()
-        shapes = np.array(disjoint["shape"], dtype=object)
         if not lacking.any():
             continue
+        shapes = np.array(disjoint["shape"], dtype=object)
         position = np.flatnonzero(lacking)
         mine, eye = shapely.STRtree(eyes).query(shapes[position], predicate="intersects")
-        added = []
-        for one in np.unique(mine):
-            view = shapely.union_all(eyes[eye[mine == one]])
-            seen = polygons_only(np.array([shapely.intersection(shapes[position[one]], view)], dtype=object))[0]
-            if shapely.area(seen) <= _CRUMB_M2:
-                continue
-            unseen = polygons_only(np.array([shapely.difference(shapes[position[one]], view)], dtype=object))[0]
-            row = disjoint.iloc[[position[one]]].assign(shape=np.array([seen], dtype=object))
-            added.append(row.assign(families=ordered(f"{row['families'].iloc[0]};{families}")))
-            shapes[position[one]] = unseen
-        disjoint = pd.concat([disjoint.assign(shape=shapes), *added], ignore_index=True)
-        kept = shapely.area(disjoint["shape"].to_numpy(dtype=object)) > _CRUMB_M2
-        disjoint = disjoint[kept].reset_index(drop=True)
+        if len(mine) == 0:
+            continue
+        order = np.argsort(mine, kind="stable")
+        seen_by, dense = np.unique(mine[order], return_inverse=True)
+        views = shapely.geometrycollections(eyes[eye[order]], indices=dense)
+        views = polygons_only(shapely.union_all(views[:, None], axis=1))
+        position = position[seen_by]
+        seen, shapes[position] = split(shapes[position], views)
+        added = disjoint.iloc[position].assign(shape=seen)
+        both = {f: ordered(f"{f};{families}") for f in added["families"].unique()}
+        added["families"] = added["families"].map(both)
+        disjoint = pd.concat([disjoint.assign(shape=shapes), added], ignore_index=True)
+        kept = shapely.area(disjoint["shape"].to_numpy(dtype=object)) > CRUMB_M2
+        disjoint = pd.DataFrame(disjoint[kept].reset_index(drop=True))
     return disjoint
 
 
@@ -187,8 +189,8 @@ def share_out(shapes: Geometries, districts: Geometries) -> tuple[Ints, Ints, Ge
     inner_district, inner_shape = tree.query(districts, predicate="contains")
     inside: Bools = np.isin(district * len(shapes) + shape, inner_district * len(shapes) + inner_shape)
     parts = shapes[shape]
-    parts[~inside] = polygons_only(shapely.intersection(parts[~inside], districts[district[~inside]]))
+    parts[~inside], _ = split(parts[~inside], districts[district[~inside]])
     areas: Floats = shapely.area(parts)
-    kept = areas > _CRUMB_M2
+    kept = areas > 0.0
     order = np.lexsort((district[kept], shape[kept]))
     return shape[kept][order], district[kept][order], parts[kept][order]

@@ -10,6 +10,7 @@ import shapely
 
 from survey.contamination.cells import cell_areas
 from survey.contamination.ground import share_out
+from survey.contamination.overlay import split, union
 from survey.contamination.plane import Floats, Geometries, Ints, merged
 from survey.contamination.rounding import largest_remainder
 from survey.errors import LayerError
@@ -63,7 +64,8 @@ def cut_by_district(ground: pd.DataFrame, districts: Geometries) -> DistrictGrou
     district_m2 = shapely.area(districts) if len(districts) else np.zeros(0)
     unseen = districts.copy()
     for index in np.unique(district):
-        unseen[index] = shapely.difference(districts[index], shapely.union_all(parts[district == index]))
+        seen = np.array([union(parts[district == index])], dtype=object)
+        _, unseen[index : index + 1] = split(districts[index : index + 1], seen)
     imaged = np.bincount(district, weights=shapely.area(parts), minlength=len(districts))
     residual = np.abs(district_m2 - imaged - shapely.area(unseen)) if len(districts) else np.zeros(0)
     tolerance = np.maximum(_TOLERANCE_M2, 1e-11 * district_m2)

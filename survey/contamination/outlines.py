@@ -52,32 +52,39 @@ def outlines(
         single object. Slightly outside the exact shape, never inside.
     """
     count = int(group.max()) + 1 if len(group) else 0
-    least = np.full(count, np.inf)
-    np.minimum.at(least, group, fade_m)
     triangles = mesh.triangles
     if len(triangles):
         own = group[triangles]
         triangles = triangles[(own[:, 0] == own[:, 1]) & (own[:, 0] == own[:, 2])]
-    edges = mesh.edges
-    used = _times_used(edges, triangles, len(mesh.xy))
-    alone = np.ones(len(mesh.xy), dtype=bool)
-    alone[edges.reshape(-1)] = False
-    alone[triangles.reshape(-1)] = False
-
     margin = tidy.simplify_m
     pieces, owners = [], []
-    for shapes, owner in (
-        _filled(mesh.xy, triangles, group),
-        _lines(mesh.xy, edges[used == 0], group),
-        (shapely.points(mesh.xy[alone]), group[alone]),
-    ):
-        pieces.append(_grown(shapes, least[owner] + margin))
+    for level in np.unique(fade_m):
+        # What reaches at least this far, in the groups in which something reaches exactly this far.
+        present = np.zeros(count, dtype=bool)
+        present[group[fade_m == level]] = True
+        corners = (fade_m >= level) & present[group]
+        shapes, owner = _spanned(mesh.xy, (corners, mesh.edges, triangles), group)
+        pieces.append(_grown(shapes, np.full(len(shapes), level + margin)))
         owners.append(owner)
-    pieces_far, owners_far = _farther(mesh, group, fade_m, (least, edges[used < 2]), margin)
     shapes, owner, distance = extra
-    pieces += [*pieces_far, _grown(shapes, distance + margin)]
-    owners += [*owners_far, owner]
+    pieces.append(_grown(shapes, distance + margin))
+    owners.append(owner)
     return tidied(_united(np.concatenate(pieces), np.concatenate(owners), count), tidy)
+
+
+def _spanned(xy: Floats, net: tuple[Bools, Ints, Ints], group: Ints) -> tuple[Geometries, Ints]:
+    """Return what chosen corners span: their triangles as one shape a group, other edges, and corners alone."""
+    chosen, edges, triangles = net
+    triangles = triangles[chosen[triangles].all(axis=1)]
+    edges = edges[chosen[edges].all(axis=1)]
+    alone = chosen.copy()
+    alone[edges.reshape(-1)] = False
+    alone[triangles.reshape(-1)] = False
+    filled, owner = _filled(xy, triangles, group)
+    edges = edges[_times_used(edges, triangles, len(xy)) == 0]
+    lines = shapely.linestrings(xy[edges]) if len(edges) else np.zeros(0, object)
+    points = shapely.points(xy[alone]) if alone.any() else np.zeros(0, object)
+    return np.concatenate([filled, lines, points]), np.concatenate([owner, group[edges[:, 0]], group[alone]])
 
 
 def _times_used(edges: Ints, triangles: Ints, corners: int) -> Ints:
@@ -104,34 +111,6 @@ def _filled(xy: Floats, triangles: Ints, group: Ints) -> tuple[Geometries, Ints]
     odd = ~shapely.is_valid(joined)  # nearly flat triangles may overlap by rounding
     joined[odd] = shapely.union_all(together[odd][:, None], axis=1)
     return joined, owner
-
-
-def _lines(xy: Floats, edges: Ints, group: Ints) -> tuple[Geometries, Ints]:
-    """Return the edges of each group as one shape."""
-    if len(edges) == 0:
-        return np.zeros(0, object), np.zeros(0, np.int64)
-    order = np.argsort(group[edges[:, 0]], kind="stable")
-    edges = edges[order]
-    owner, dense = np.unique(group[edges[:, 0]], return_inverse=True)
-    return shapely.multilinestrings(shapely.linestrings(xy[edges]), indices=dense), owner
-
-
-def _farther(
-    mesh: Mesh, group: Ints, fade_m: Floats, rim: tuple[Floats, Ints], margin: float
-) -> tuple[list[Geometries], list[Ints]]:
-    """Return what reaches farther than the least distance of its group: edges by both ends, corners alone."""
-    least, edges = rim
-    reach = np.minimum(fade_m[edges[:, 0]], fade_m[edges[:, 1]])
-    far = reach > least[group[edges[:, 0]]]
-    edges, reach = edges[far], reach[far]
-    covered: Bools = np.zeros(len(mesh.xy), dtype=bool)
-    for end in (0, 1):
-        covered[edges[fade_m[edges[:, end]] == reach, end]] = True
-    corners = np.flatnonzero((fade_m > least[group]) & ~covered)
-    lines = shapely.linestrings(mesh.xy[edges]) if len(edges) else np.zeros(0, object)
-    discs = shapely.points(mesh.xy[corners]) if len(corners) else np.zeros(0, object)
-    pieces = [_grown(lines, reach + margin), _grown(discs, fade_m[corners] + margin)]
-    return pieces, [group[edges[:, 0]], group[corners]]
 
 
 def _grown(shapes: Geometries, distance: Floats) -> Geometries:

@@ -157,7 +157,11 @@ def polygons_only(shapes: Geometries) -> Geometries:
         parts, inner = shapely.get_parts(parts, return_index=True)
         owner = owner[inner]
         flat = shapely.get_type_id(parts) == 3
-        shapes[odd] = merged(parts[flat], owner[flat], int(odd.sum()))
+        mended = merged(parts[flat], owner[flat], int(odd.sum()))
+        # Polygons of one collection may overlap or share an edge; a multipolygon of them would not be valid.
+        wrong = ~shapely.is_valid(mended)
+        mended[wrong] = shapely.union_all(mended[wrong][:, None], axis=1)
+        shapes[odd] = mended
     return shapes
 
 

@@ -23,6 +23,9 @@ _ALIGNED = 4.0
 """Rayleigh statistic of the bearings to the two nearest neighbours from which a cluster is looked at: random
 clusters reach it in one case of ten or so, rows of five and more practically always."""
 
+_BLOCK_M = 500.0
+"""Clusters more than twice this wide, metres, are searched in squares of this size; rows may be found in pieces."""
+
 _PASSES = 4
 """Bearings looked for in one cluster."""
 
@@ -95,7 +98,7 @@ def find_rows(xy: Floats, group: Ints, settings: Rows) -> FoundRows:
     """
     row_of = np.full(len(xy), -1, dtype=np.int64)
     found: list[tuple[float, ...]] = []
-    for members in _worth_a_look(xy, group, settings):
+    for members in _worth_a_look(xy, _in_blocks(xy, group), settings):
         left = members
         for _ in range(_PASSES):
             if len(left) < settings.min_mines:
@@ -111,6 +114,21 @@ def find_rows(xy: Floats, group: Ints, settings: Rows) -> FoundRows:
             left = left[~taken]
     table = pd.DataFrame(found, columns=list(_COLUMNS)).astype({"group": "int64", "n_mines": "int64"})
     return FoundRows(row_of, table)
+
+
+def _in_blocks(xy: Floats, group: Ints) -> Ints:
+    """Return groups of which those of kilometres are cut into blocks: the work grows with the square of their size."""
+    if len(xy) == 0:
+        return group
+    _, dense = np.unique(group, return_inverse=True)
+    dense = dense.reshape(-1)
+    low, high = np.full((dense.max() + 1, 2), np.inf), np.full((dense.max() + 1, 2), -np.inf)
+    np.minimum.at(low, dense, xy)
+    np.maximum.at(high, dense, xy)
+    wide = ((high - low).max(axis=1) > 2.0 * _BLOCK_M)[dense]
+    block = np.where(wide[:, None], np.floor((xy - low[dense]) / _BLOCK_M), 0).astype(np.int64)
+    _, part = np.unique(np.column_stack([dense, block]), axis=0, return_inverse=True)
+    return np.asarray(part.reshape(-1), dtype=np.int64)
 
 
 def _worth_a_look(xy: Floats, group: Ints, settings: Rows) -> list[Ints]:
@@ -197,8 +215,8 @@ def _unevenness(middle: Floats, bearings: Floats, width_m: float) -> Floats:
     width = int(strip.max()) + 1
     line = np.arange(len(bearings))[:, None] * width
     counts = np.bincount((strip + line).ravel(), minlength=len(bearings) * width).reshape(len(bearings), width)
-    padded = np.pad(counts, ((0, 0), (4, 4)))
-    around = np.stack([padded[:, k : k + width] for k in range(9)]).mean(axis=0)
+    running = np.cumsum(np.pad(counts, ((0, 0), (5, 4))), axis=1)
+    around = (running[:, 9:] - running[:, :-9]) / 9.0
     # Neighbouring strips count together: a row may lie on the border of two.
     pairs = counts[:, 1:] + counts[:, :-1] if width > 1 else counts
     means = around[:, 1:] + around[:, :-1] if width > 1 else around
