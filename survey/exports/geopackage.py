@@ -92,6 +92,23 @@ def write(
             )
 
 
+def write_plain(path: Path, tables: Mapping[Layer, pd.DataFrame], *, crs: Any = "EPSG:4326") -> None:
+    """Write other declared layers into a GeoPackage, without styles or state; whole or not at all.
+
+    Raises
+    ------
+    OutputError, LayerError
+        As for :func:`write`.
+    """
+    target = CRS.from_user_input(crs)
+    refuse_if_open(path)
+    with whole(path) as partial:
+        partial.unlink()
+        with _gdal_options(_EPOCH):
+            for layer, table in tables.items():
+                _write_layer(partial, _fitted(table, layer, target), layer, target)
+
+
 def read(path: Path, layer: Layer) -> pd.DataFrame:
     """Read a declared layer, with its types.
 

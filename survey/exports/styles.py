@@ -141,7 +141,7 @@ def _density() -> Element:
     entries = []
     for number, (value, colour) in enumerate(DENSITY.items()):
         flat = data_defined(fill(rgba(colour, 0.8), rgba("#FFFFFF", 0.35), 0.1), {"enabled": f"{_SCALE} > {_HATCHED}"})
-        lines = hatch(rgba(colour), 0, (2.6, 1.8, 1.2, 0.8)[number], (0.3, 0.35, 0.4, 0.45)[number])
+        lines = hatch(rgba(colour), 0, (4.0, 3.0, 2.2, 1.5)[number], (0.25, 0.3, 0.35, 0.45)[number])
         data_defined(lines, {"enabled": f"{_SCALE} <= {_HATCHED} AND {_SCALE} >= {_GROUND_SHOWS}"})
         edge = fill(None, rgba(colour), 0.25)
         label = f"{value.replace('_', ' ').capitalize()} density"

@@ -24,7 +24,12 @@ def write_districts(path: Path, districts: pd.DataFrame) -> None:
 
 
 def csv_text(table: pd.DataFrame, layer: Layer) -> str:
-    """Return a declared layer as CSV, without its geometry.
+    """Return a declared layer as CSV, without its geometry."""
+    return as_shown(table, layer).to_csv(index=False, lineterminator="\n")
+
+
+def as_shown(table: pd.DataFrame, layer: Layer) -> pd.DataFrame:
+    """Return a declared layer's columns as CSV shows them: rounded by unit, times in UTC.
 
     Text that a spreadsheet would take for a formula gets a ``'`` in front.
     """
@@ -41,7 +46,7 @@ def csv_text(table: pd.DataFrame, layer: Layer) -> str:
         elif column.kind == "bool":
             values = values.astype("object").map({True: "true", False: "false"}, na_action="ignore")
         shown[column.name] = values
-    return pd.DataFrame(shown).to_csv(index=False, lineterminator="\n")
+    return pd.DataFrame(shown, index=frame.index)
 
 
 def disarmed(text: str) -> str:
