@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipelines.album import Album
     from pipelines.engine.journal import Entry, Journal
     from pipelines.opening import Opened, OpenScene
+    from survey.api import Model, Pass
     from survey.imagery.scene import Scene
     from survey.imagery.tiles import Tile
     from survey.settings import Job
@@ -151,32 +152,67 @@ def _coverage(job: Job, opened: Opened, one: OpenScene, entries: Sequence[Entry]
     from survey.api import scene_coverage
 
     blocks = [unpack_cells(entry.cells) for entry in entries if entry.cells]
-    failed = [
-        (_at_level(entry.tile, one), entry.reason) for entry in entries if entry.state == "failed"
-    ]
-    return scene_coverage(one.scene, one.finest, blocks, failed, one.region, opened.model, job.detection)
+    failed = [entry for entry in entries if entry.state == "failed"]
+    unread = [(entry.tile, entry.reason) for entry in failed if entry.tile.level == one.finest.level]
+    pieces = scene_coverage(one.scene, one.finest, blocks, unread, one.region, opened.model, job.detection)
+    for a_pass in one.passes:
+        lost = [entry.tile for entry in failed if entry.tile.level == a_pass.level]
+        if lost and not a_pass.finest:
+            pieces = _without(pieces, _sought_by(a_pass, opened.model), _ground(lost, one.scene))
+    return pieces
 
 
-def _at_level(tile: Tile, one: OpenScene) -> Tile:
-    """The same ground on the level coverage is measured on.
+def _sought_by(a_pass: Pass, model: Model) -> set[str]:
+    """Families that a pass looks for: without it they count as unseen."""
+    from survey.hazards import classes
 
-    Ground that failed on any level counts as not analysed: some of what is looked for could not be seen there.
-    """
+    diameters = {diameter for _, _, diameter in a_pass.scales}
+    return {
+        classes()[code].family
+        for code, scales in model.scales_by_class.items()
+        if code in classes() and diameters.intersection(scales)
+    }
+
+
+def _ground(tiles: Sequence[Tile], scene: Scene) -> Any:
+    import numpy as np
+    import shapely
+
     from survey.imagery.chips import level_grid
-    from survey.imagery.tiles import Tile
 
-    level = one.finest.level
-    if tile.level == level:
-        return tile
-    here, there = level_grid(one.scene, tile.level), level_grid(one.scene, level)
-    down, across = there.height / here.height, there.width / here.width
-    return Tile(
-        level,
-        int(tile.row0 * down),
-        min(there.height, -int(-tile.row1 * down // 1)),
-        int(tile.col0 * across),
-        min(there.width, -int(-tile.col1 * across // 1)),
-    )
+    shapes = []
+    for tile in tiles:
+        cols, rows = [tile.col0, tile.col1, tile.col1, tile.col0], [tile.row0, tile.row0, tile.row1, tile.row1]
+        grid = level_grid(scene, tile.level)
+        shapes.append(shapely.Polygon(np.column_stack(grid.to_ground(np.array(cols, float), np.array(rows, float)))))
+    return shapely.union_all(shapes)
+
+
+def _without(pieces: gpd.GeoDataFrame, families: set[str], ground: Any) -> gpd.GeoDataFrame:
+    """Take families away from what could be seen on some ground."""
+    import pandas as pd
+    import shapely
+
+    from survey.layers import COVERAGE_PIECES, conform
+
+    seen = (pieces["status"] == "analysed") & shapely.intersects(pieces.geometry.to_numpy(), ground)
+    inside, outside = pieces[seen].copy(), pieces[seen].copy()
+    inside["families"] = [
+        ";".join(one for one in text.split(";") if one not in families) for text in inside["families"]
+    ]
+    inside["geometry"] = _polygons(shapely.intersection(inside.geometry.to_numpy(), ground))
+    outside["geometry"] = _polygons(shapely.difference(outside.geometry.to_numpy(), ground))
+    parts = pd.concat([pieces[~seen], outside, inside], ignore_index=True)
+    return conform(parts[~parts.geometry.is_empty].reset_index(drop=True), COVERAGE_PIECES, crs=pieces.crs)
+
+
+def _polygons(shapes: Any) -> list[Any]:
+    import shapely
+
+    return [
+        shapely.MultiPolygon([part for part in shapely.get_parts(shape) if part.geom_type == "Polygon"])
+        for shape in shapes
+    ]
 
 
 def _context(job: Job, opened: Opened) -> Any:

@@ -29,6 +29,7 @@ _PRELOADED = ["pipelines.engine.parcels"]
 _BACK_OFF_S = 0.25
 _LONGEST_BACK_OFF_S = 10.0
 _IN_FLIGHT_PER_WORKER = 2
+_CLUSTER_TIMEOUT_S = 20
 
 LIMITS = {
     "OMP_NUM_THREADS": "1",
@@ -156,7 +157,7 @@ def _cluster(address: str) -> Iterator[Executor]:
             "--cluster needs the extra `cluster`: install the package again with `pip install '.[cluster]'`."
         ) from error
     try:
-        client: Any = Client(address, timeout="20s", set_as_default=False)  # type: ignore[no-untyped-call]
+        client: Any = Client(address, timeout=_CLUSTER_TIMEOUT_S, set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise JobError(
             f"No Dask scheduler answers at {address} ({error}). Start one with `dask scheduler`, or leave --cluster "

@@ -78,3 +78,17 @@ class Silent:
 @pytest.fixture
 def watch():
     return Silent()
+
+
+@pytest.fixture
+def survey(capsys):
+    """Run the command line in this process; returns (exit code, stdout, stderr)."""
+    from pipelines.cli import main
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main([str(one) for one in arguments])
+        captured = capsys.readouterr()
+        return ended.value.code or 0, captured.out, captured.err
+
+    return run

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from pipelines.engine.executor import Pool, run_all
+from survey.errors import ImageryError, JobError
+
+
+@dataclass(frozen=True)
+class Work:
+    number: int
+    folder: str
+    fault: str = ""
+
+
+def square(work):
+    if work.fault == "always":
+        raise ImageryError(f"tile {work.number}\ncannot be read")
+    if work.fault == "bug":
+        raise KeyError("oops")
+    flag = os.path.join(work.folder, f"{work.number}")
+    if work.fault == "once" and not os.path.exists(flag):
+        open(flag, "w").close()
+        raise ImageryError("for a moment")
+    if work.fault == "dies once" and not os.path.exists(flag):
+        open(flag, "w").close()
+        os._exit(9)
+    if work.fault == "dies":
+        os._exit(9)
+    return work.number**2
+
+
+def outcomes(pool, tasks, **options):
+    return {one.task.number: one for one in run_all(pool, square, iter(tasks), **({"retries": 1} | options))}
+
+
+POOLS = [Pool(1), Pool(2), Pool(2, start_method="spawn")]
+
+
+@pytest.mark.parametrize("pool", POOLS, ids=["inline", "default", "spawn"])
+def test_faults_cost_a_retry_and_never_the_job(tmp_path, pool):
+    faults = {3: "once", 5: "always", 6: "bug"}
+    found = outcomes(pool, [Work(n, str(tmp_path), faults.get(n, "")) for n in range(9)])
+    assert sorted(found) == list(range(9))
+    assert {n: one.result for n, one in found.items() if one.result is not None} == {
+        n: n * n for n in range(9) if n not in (5, 6)
+    }
+    assert found[3].attempts == 2
+    assert found[5].reason == "tile 5 cannot be read"
+    assert "KeyError" in found[6].reason
+
+
+def test_a_worker_that_dies_costs_only_the_task_that_kills_it(tmp_path):
+    faults = {2: "dies once", 4: "dies"}
+    found = outcomes(Pool(2), [Work(n, str(tmp_path), faults.get(n, "")) for n in range(8)])
+    assert sorted(found) == list(range(8))
+    assert [n for n, one in found.items() if one.result is None] == [4]
+    assert "worker died" in found[4].reason
+
+
+def test_stop_finishes_what_is_in_hand_and_begins_nothing_new(tmp_path):
+    done = []
+    taken = []
+
+    def tasks():
+        for number in range(100):
+            taken.append(number)
+            yield Work(number, str(tmp_path))
+
+    for one in run_all(Pool(2), square, tasks(), retries=0, stop=lambda: len(done) >= 3):
+        done.append(one.task.number)
+    assert sorted(done) == taken
+    assert len(taken) <= 3 + 4 + 1
+
+
+def test_tasks_are_read_as_workers_need_them(tmp_path):
+    taken, done = [], 0
+
+    def tasks():
+        for number in range(40):
+            taken.append(number)
+            yield Work(number, str(tmp_path))
+
+    for _ in run_all(Pool(2), square, tasks(), retries=0):
+        done += 1
+        assert len(taken) <= done + 4 + 4
+    assert done == 40
+
+
+class Growing:
+    """A source that has more to give after it ran dry."""
+
+    def __init__(self, folder):
+        self.tasks = [Work(0, folder)]
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if not self.tasks:
+            raise StopIteration
+        return self.tasks.pop()
+
+
+@pytest.mark.parametrize("pool", POOLS[:2], ids=["inline", "default"])
+def test_a_source_may_grow(tmp_path, pool):
+    source = Growing(str(tmp_path))
+    seen = []
+    for one in run_all(pool, square, source, retries=0):
+        seen.append(one.task.number)
+        if one.task.number < 3:
+            source.tasks.append(Work(one.task.number + 1, str(tmp_path)))
+    assert seen == [0, 1, 2, 3]
+
+
+def environment_of(name):
+    import cv2
+
+    return {"value": os.environ.get(name), "cv2": cv2.getNumThreads(), "pid": os.getpid()}
+
+
+def test_workers_keep_to_one_thread():
+    found = list(run_all(Pool(2), environment_of, iter(["OMP_NUM_THREADS", "GDAL_CACHEMAX"]), retries=0))
+    assert all(one.result["value"] and one.result["cv2"] == 1 for one in found)
+    assert all(one.result["pid"] != os.getpid() for one in found)
+
+
+def test_workers_end_with_the_run(tmp_path):
+    outcomes(Pool(2), [Work(n, str(tmp_path)) for n in range(3)])
+    deadline = time.monotonic() + 5
+    while multiprocessing.active_children() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not multiprocessing.active_children()
+
+
+def test_a_cluster_that_does_not_answer_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipelines.engine.executor._CLUSTER_TIMEOUT_S", 1)
+    pytest.importorskip("distributed", reason="needs: the extra cluster")
+    with pytest.raises(JobError, match="No Dask scheduler answers"):
+        outcomes(Pool(1, cluster="tcp://127.0.0.1:1"), [Work(0, str(tmp_path))])
