@@ -13,8 +13,11 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 import pipelines.evaluate
+import pipelines.export
 import pipelines.map
+import pipelines.merge
 import pipelines.plan
+import pipelines.report
 import pipelines.run
 import pipelines.sample
 import pipelines.status
@@ -83,6 +86,9 @@ for _name, _module in {
     "run": pipelines.run,
     "map": pipelines.map,
     "status": pipelines.status,
+    "report": pipelines.report,
+    "export": pipelines.export,
+    "merge": pipelines.merge,
     "evaluate": pipelines.evaluate,
     "sample": pipelines.sample,
 }.items():

@@ -1,4 +1,4 @@
-"""A real Dask scheduler and two worker processes on loopback give what this machine gives, one of them killed or not."""
+"""A Dask scheduler and two workers on loopback give what this machine gives, whether or not a worker is killed."""
 
 from __future__ import annotations
 
