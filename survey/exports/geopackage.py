@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from survey.errors import LayerError, OutputError
-from survey.exports.qgis import layer_metadata, layer_style
+from survey.exports.qgis import label_of, layer_metadata, layer_style
 from survey.exports.whole import whole
 from survey.layers import CANDIDATES, HAZARD_OBJECTS, OUTPUT_LAYERS, Layer, conform
 
@@ -284,11 +284,9 @@ def _describe(database: sqlite3.Connection, tables: Mapping[str, pd.DataFrame], 
     for number, layer in enumerate(OUTPUT_LAYERS, start=1):
         for column in layer.columns:
             domain = _domain(database, layer, column.name, column.domain)
-            title = column.name.replace("_", " ")
-            unit = f" [{column.unit}]" if column.unit else ""
             database.execute(
                 "INSERT INTO gpkg_data_columns VALUES (?,?,?,?,?,NULL,?)",
-                (layer.name, column.name, None, f"{title}{unit}", column.description, domain),
+                (layer.name, column.name, None, label_of(column), column.description, domain),
             )
         database.execute(
             "INSERT INTO layer_styles (f_table_catalog,f_table_schema,f_table_name,f_geometry_column,styleName,"

@@ -14,8 +14,12 @@ from survey.provenance import DISCLAIMER
 
 _GEOMETRY_TYPES = {None: "4", "Point": "0", "LineString": "1", "Polygon": "2", "MultiPolygon": "2"}
 _REVIEW_FIELDS = ("verification", "class_code", "reviewer_role", "notes")
+_CHIP_LAYERS = ("survey_object_chips_layer", "object_chips", "survey — object_chips")
+"""What the layer of chips may be called: its id in the project, its own name, and what QGIS names it when added."""
 _CHIP = (
-    "'data:image/png;base64,' || to_base64(attribute(get_feature('object_chips', 'object_id', \"object_id\"), 'chip'))"
+    "'data:image/jpeg;base64,' || to_base64(coalesce("
+    + ", ".join(f"attribute(get_feature('{name}', 'object_id', \"object_id\"), 'chip')" for name in _CHIP_LAYERS)
+    + "))"
 )
 
 
@@ -72,11 +76,25 @@ def _fields(root: Element, layer: Layer) -> None:
     for index, column in enumerate(layer.columns, start=1):
         field = SubElement(configuration, "field", {"name": column.name, "configurationFlags": "None"})
         field.append(_widget(column))
-        unit = f" [{column.unit}]" if column.unit else ""
-        label = column.name.replace("_", " ").capitalize() + unit
-        SubElement(aliases, "alias", {"field": column.name, "index": str(index), "name": label})
+        SubElement(aliases, "alias", {"field": column.name, "index": str(index), "name": label_of(column)})
         may = "1" if reviewed and column.name in _REVIEW_FIELDS else "0"
         SubElement(editable, "field", {"name": column.name, "editable": may})
+
+
+def label_of(column: Column) -> str:
+    """Return what people call a column.
+
+    Examples
+    --------
+    >>> from survey.layers import HAZARD_AREAS
+    >>> [label_of(column) for column in HAZARD_AREAS.columns[4:6]]
+    ['Area [m2]', 'Area [ha]']
+    """
+    name, unit = column.name, column.unit
+    if unit and name.endswith(f"_{unit}"):
+        name = name.removesuffix(f"_{unit}")
+    words = name.replace("_", " ").capitalize().replace("Gsd", "GSD").replace(" id", " ID")
+    return f"{words} [{unit}]" if unit else words
 
 
 def _widget(column: Column) -> Element:

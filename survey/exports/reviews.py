@@ -207,7 +207,8 @@ def _drawn_id(given: str, outline: shapely.Geometry, code: str, written: pd.Data
 
 
 def _reason(what: str, notes: Any) -> str:
-    return what if notes is None or not str(notes).strip() else f"{what}: {str(notes).strip()}"
+    said = "" if notes is None else str(notes).strip()
+    return what if said in ("", "NULL") else f"{what}: {said}"
 
 
 def _cell(table: pd.DataFrame, column: str, row: int) -> Any:

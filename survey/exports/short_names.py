@@ -92,7 +92,7 @@ def short_names(columns: Iterable[str]) -> dict[str, str]:
     Examples
     --------
     >>> short_names(["run_id", "slope_p50_deg", "slope_p90_deg"])
-    {'run_id': 'runId', 'slope_p50_deg': 'slopeP50De', 'slope_p90_deg': 'slopeP90De'}
+    {'run_id': 'runId', 'slope_p50_deg': 'slopP50Deg', 'slope_p90_deg': 'slopP90Deg'}
     """
     found: dict[str, str] = {}
     taken: set[str] = set()

@@ -72,7 +72,7 @@ def test_version_index_titles_domains_and_chips(tmp_path, result):
     }
     assert indexed == {layer.name for layer in OUTPUT_LAYERS if layer.geometry}
     titles = dict(query(path, "SELECT column_name, title FROM gpkg_data_columns WHERE table_name='districts'"))
-    assert titles["analysed_ha"] == "analysed ha [ha]"
+    assert titles["analysed_ha"] == "Analysed [ha]"
     domain = query(
         path,
         "SELECT value FROM gpkg_data_column_constraints WHERE constraint_name='hazard_objects_verification'",

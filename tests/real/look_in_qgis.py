@@ -17,6 +17,7 @@ def main():
         QgsApplication,
         QgsCoordinateReferenceSystem,
         QgsCoordinateTransform,
+        QgsExpression,
         QgsExpressionContext,
         QgsExpressionContextUtils,
         QgsFeature,
@@ -133,6 +134,10 @@ def main():
         key: sum(1 for _ in project.relationManager().relation(key).getRelatedFeatures(area))
         for key in ("area_objects", "area_turning_points")
     }
+    seen = project.mapLayer("survey_hazard_objects_layer")
+    about = QgsExpressionContext(QgsExpressionContextUtils.globalProjectLayerScopes(seen))
+    about.setFeature(next(f for f in seen.getFeatures() if f["object_id"] == "hazard_objects-0"))
+    report["tip"] = QgsExpression.replaceExpressionText(seen.mapTipTemplate(), about)
     report["project_crs"] = project.crs().authid()
     draw(
         [n.layer() for n in project.layerTreeRoot().findLayers() if n.isVisible()],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ from survey.layers import OUTPUT_LAYERS, TURNING_POINTS, VERIFICATIONS
 from tests.exports.example_result import WEST, a_result
 
 PYTHON = "/usr/bin/python3"
+CHIP = b"\x89PNG and so on"
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL_ENV", "GDAL"))}
 
 
@@ -48,7 +50,7 @@ def look(tmp_path_factory):
         raster.write(np.full((3, 50, 60), 120, np.uint8))
     tables = a_result()
     tables["hazard_objects"]["area_id"] = pd.Series(["hazard_areas-0"] * 6, dtype="str")
-    write(made / "survey.gpkg", tables, chips={"hazard_objects-0": b"\x89PNG"})
+    write(made / "survey.gpkg", tables, chips={"hazard_objects-0": CHIP})
     write_project(made / "survey.qgs", made / "survey.gpkg", tables, [image], title="Fuzuli & around")
     moved = tmp_path_factory.mktemp("moved") / "job"
     shutil.move(made.parent, moved)
@@ -135,6 +137,11 @@ def test_the_project_opens_with_nothing_missing(look):
     text = (look["folder"] / "survey.qgs").read_text(encoding="utf-8")
     assert "/made" not in text
     assert "../ortho.tif" in text
+
+
+def test_the_map_tip_and_the_form_find_the_chip(look):
+    assert "mine_at 0.95, confirmed" in look["tip"]
+    assert f"base64,{base64.b64encode(CHIP).decode('ascii')}" in look["tip"]
 
 
 def test_relations_are_resolved(look):
