@@ -41,7 +41,7 @@ def prepare_districts(table: gpd.GeoDataFrame, name_field: str, code_field: str 
         Columns ``district_code``, ``district_name``, ``aliases`` (other spellings, joined with ``;``),
         ``repairs`` (what was mended, in words; empty where nothing was), ``geometry`` (MultiPolygon). A geometry
         that is not valid is made valid; height is dropped; overlaps no wider than :data:`SLIVER_M` on average
-        are given to the district that comes first.
+        are given to the district that comes first, and so are closed gaps no wider.
 
     Raises
     ------
@@ -177,16 +177,37 @@ def _without_overlaps(prepared: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
                 f"boundary between them."
             )
         shapes[j] = polygons_only(np.array([shapely.difference(shapes[j], shapes[i])], dtype=object))[0]
-        if shapely.is_empty(shapes[j]):
-            raise DistrictError(f"District {names[j]!r} lies wholly inside {names[i]!r}. Remove one of them.")
         area = float(shapely.area(pieces).sum())
         if area >= 0.5:
-            note = f"{area:.0f} m2 shared with {names[i]} given to it"
-            repairs[j] = f"{repairs[j]}; {note}" if repairs[j] else note
+            repairs[j] = _noted(repairs[j], f"{area:.0f} m2 shared with {names[i]} given to it")
+    _fill_gaps(shapes, repairs, prepared, plane)
     parts, owner = shapely.get_parts(shapes, return_index=True)
     return prepared.assign(repairs=repairs).set_geometry(
         gpd.GeoSeries(merged(parts, owner, len(shapes)), crs=prepared.crs, index=prepared.index)
     )
+
+
+def _fill_gaps(shapes: Geometries, repairs: list[str], prepared: gpd.GeoDataFrame, plane: Plane) -> None:
+    """Give closed gaps between districts that are no wider than a sliver to the first district beside them."""
+    whole = shapely.union_all(shapes)
+    rings, part = shapely.get_rings(shapely.get_parts(whole), return_index=True)
+    # Filled outlines less the districts themselves: an island in a hole does not belong to the gap around it.
+    filled = shapely.union_all(shapely.polygons(rings[np.diff(part, prepend=-1) != 0]))
+    holes = shapely.get_parts(polygons_only(np.array([shapely.difference(filled, whole)], dtype=object)))
+    holes = holes[~shapely.is_empty(holes)]
+    if len(holes) == 0:
+        return
+    measured = plane.project(gpd.GeoSeries(holes, crs=prepared.crs), "gaps between districts")
+    width = 2.0 * shapely.area(measured) / np.maximum(shapely.length(measured), 1e-12)
+    for hole, area in zip(holes[width <= SLIVER_M], shapely.area(measured[width <= SLIVER_M]), strict=True):
+        beside = int(np.flatnonzero(shapely.intersects(shapes, hole))[0])
+        shapes[beside] = polygons_only(np.array([shapely.union(shapes[beside], hole)], dtype=object))[0]
+        if area >= 0.5:
+            repairs[beside] = _noted(repairs[beside], f"a gap of {area:.0f} m2 beside it filled")
+
+
+def _noted(before: str, note: str) -> str:
+    return f"{before}; {note}" if before else note
 
 
 def _aliases(table: gpd.GeoDataFrame, names: pd.Series) -> list[str]:

@@ -15,13 +15,19 @@ import pandas as pd
 import shapely
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.spatial import cKDTree
-from scipy.stats import poisson
+from scipy.stats import binom, poisson
 
 from survey.contamination.plane import Floats, Ints
 
 _ALIGNED = 4.0
 """Rayleigh statistic of the bearings to the two nearest neighbours from which a cluster is looked at: random
 clusters reach it in one case of ten or so, rows of five and more practically always."""
+
+_MOST = 0.8
+"""Share of the mines of a cluster that must stand in rows for its rows to be judged together."""
+
+_RIM_M = 0.25
+"""Ground on either side of a strip that belongs to it, metres: its mines do not lie on its very border."""
 
 _BLOCK_M = 500.0
 """Clusters more than twice this wide, metres, are searched in squares of this size; rows may be found in pieces."""
@@ -40,7 +46,7 @@ class Rows(BaseModel):
     gap_m : float
         Largest distance between neighbours in a row, metres.
     width_m : float
-        Rows are no wider than this from one side to the other, metres.
+        Rows are about this wide from one side to the other, metres: three times the standard deviation across.
     by_chance : float
         A strip counts as a row where fewer such strips than this are expected by chance.
     """
@@ -49,7 +55,7 @@ class Rows(BaseModel):
 
     min_mines: int = Field(default=5, ge=4)
     gap_m: float = Field(default=20.0, gt=0.0)
-    width_m: float = Field(default=2.0, gt=0.0)
+    width_m: float = Field(default=3.0, gt=0.0)
     by_chance: float = Field(default=1e-3, gt=0.0, lt=1.0)
 
 
@@ -145,11 +151,13 @@ def _worth_a_look(xy: Floats, group: Ints, settings: Rows) -> list[Ints]:
     count = int(group.max()) + 1
     owner = group[at]
     pairs = np.bincount(owner, minlength=count)
-    pull = np.hypot(
-        np.bincount(owner, weights=np.cos(double), minlength=count),
-        np.bincount(owner, weights=np.sin(double), minlength=count),
-    )
-    aligned = np.divide(pull**2, pairs, out=np.zeros(count), where=pairs > 0) >= _ALIGNED
+    aligned = np.zeros(count, dtype=bool)
+    for times in (1.0, 2.0):  # rows on one bearing, and rows at right angles
+        pull = np.hypot(
+            np.bincount(owner, weights=np.cos(times * double), minlength=count),
+            np.bincount(owner, weights=np.sin(times * double), minlength=count),
+        )
+        aligned |= np.divide(pull**2, pairs, out=np.zeros(count), where=pairs > 0) >= _ALIGNED
     enough = np.bincount(group, minlength=count) >= settings.min_mines
     order = np.argsort(group, kind="stable")
     bounds = np.searchsorted(group[order], np.arange(count + 1))
@@ -164,19 +172,53 @@ def _rows_on_one_bearing(xy: Floats, settings: Rows) -> list[tuple[Ints, tuple[f
     centre = xy.mean(axis=0)
     middle = xy - centre
     best: list[tuple[Ints, tuple[float, ...]]] = []
-    for width_m in (settings.width_m, settings.width_m / 2.0):
+    for width_m in (settings.width_m, settings.width_m / 2.0, settings.width_m / 4.0):
         bearing, tests = _most_uneven_bearing(middle, width_m)
+        strips = [
+            candidate
+            for strip in _strips(middle, bearing, width_m)
+            for candidate in _unbroken(middle, strip, bearing, settings)
+        ]
         rows = []
-        for strip in _strips(middle, bearing, width_m):
-            for candidate in _unbroken(middle, strip, bearing, settings):
-                measures = _measured(middle, candidate, tests, settings)
-                if measures is not None:
-                    n, x0, y0, x1, y1, *rest = measures
-                    ends = (x0 + centre[0], y0 + centre[1], x1 + centre[0], y1 + centre[1])
-                    rows.append((candidate, (n, *ends, *rest)))
+        for row, measures in _beyond_chance(middle, strips, tests, settings):
+            n, x0, y0, x1, y1, *rest = measures
+            ends = (x0 + centre[0], y0 + centre[1], x1 + centre[0], y1 + centre[1])
+            rows.append((row, (n, *ends, *rest)))
         if sum(len(row) for row, _ in rows) > sum(len(row) for row, _ in best):
             best = rows
     return best
+
+
+def _beyond_chance(
+    middle: Floats, strips: list[Ints], tests: int, settings: Rows
+) -> list[tuple[Ints, tuple[float, ...]]]:
+    """Return the strips that are rows: each alone, or all together, hold more mines than chance would put there."""
+    measured = [(strip, _measured(middle, strip, settings)) for strip in strips]
+    kept = [(strip, measures) for strip, measures in measured if measures is not None]
+    if not kept:
+        return []
+    inside = sum(len(strip) for strip, _ in kept)
+    longest = max(measures[6] for _, measures in kept)
+    spacing = float(np.median([measures[7] for _, measures in kept]))
+    hull = shapely.convex_hull(shapely.multipoints(middle))
+    # The ground the mines might have lain on: their hull, but not that alone where one row is nearly all there is.
+    single = max(len(strip) for strip, _ in kept) >= 0.7 * len(middle)
+    ground = float(shapely.area(shapely.buffer(hull, longest / 4.0 if single else max(spacing, 1.0))))
+    # No strip is taken for narrower than the others are: the few mines of a short one may lie close by chance.
+    common = 5.0 * float(np.sqrt(np.mean([measures[8] ** 2 for _, measures in kept])))
+    areas = [measures[6] * (max(measures[9], common) + 2.0 * _RIM_M) for _, measures in kept]
+    # Two mines fix a line; only those beyond them are a surprise.
+    joint = tests * float(binom.sf(inside - 2 * len(kept) - 1, len(middle), min(sum(areas) / ground, 1.0)))
+    if inside < _MOST * len(middle):
+        joint = 1.0
+    rows = []
+    for (strip, measures), area in zip(kept, areas, strict=True):
+        density = max((len(middle) - 2) / ground, _density_beside(middle, measures, area))
+        alone = tests * float(poisson.sf(len(strip) - 3, density * area))
+        by_chance = min(alone, joint)
+        if by_chance <= settings.by_chance:
+            rows.append((strip, (*measures[:9], 1.0 - by_chance)))
+    return rows
 
 
 def _most_uneven_bearing(middle: Floats, width_m: float) -> tuple[float, int]:
@@ -230,33 +272,38 @@ def _unbroken(middle: Floats, strip: Ints, bearing: float, settings: Rows) -> li
     along = middle[strip, 0] * np.sin(bearing) + middle[strip, 1] * np.cos(bearing)
     order = strip[np.argsort(along, kind="stable")]
     gaps = np.diff(np.sort(along))
-    widest = min(settings.gap_m, 4.0 * max(float(np.median(gaps)), 0.5))
+    widest = min(settings.gap_m, max(6.0 * float(np.median(gaps)), 5.0))
     parts = np.split(order, np.flatnonzero(gaps > widest) + 1)
     return [part for part in parts if len(part) >= settings.min_mines]
 
 
-def _measured(middle: Floats, row: Ints, tests: int, settings: Rows) -> tuple[float, ...] | None:
-    """Return the measures of a row, or None where it is too wide or may well be chance."""
+def _density_beside(middle: Floats, measures: tuple[float, ...], area: float) -> float:
+    """Return mines per square metre beside a strip, two of its widths on either side: a row in a crowd is no row."""
+    start, end = np.array(measures[1:3]), np.array(measures[3:5])
+    length = measures[6]
+    unit = (end - start) / length
+    along = (middle - start) @ unit
+    away = np.abs((middle - start) @ np.array([unit[1], -unit[0]]))
+    width = area / length
+    beside = (along >= 0) & (along <= length) & (away > width / 2.0) & (away <= 2.5 * width)
+    return float(beside.sum()) / (4.0 * width * length)
+
+
+def _measured(middle: Floats, row: Ints, settings: Rows) -> tuple[float, ...] | None:
+    """Return count, ends, bearing, length, spacing, spread and width of a strip, or None where it is too wide."""
     points = middle[row]
     centre = points.mean(axis=0)
     _, _, axes = np.linalg.svd(points - centre, full_matrices=False)
     direction = axes[0] if axes[0][1] > 0 or (axes[0][1] == 0 and axes[0][0] > 0) else -axes[0]
     along = np.sort((points - centre) @ direction)
     across = (points - centre) @ np.array([direction[1], -direction[0]])
-    spread = float(np.sqrt(np.mean(across**2)))
+    spread, width = float(np.sqrt(np.mean(across**2))), float(np.ptp(across))
     length = float(along[-1] - along[0])
-    if np.ptp(across) > settings.width_m or length < 4.0 * max(float(np.ptp(across)), 0.5):
-        return None
-    spacing = float(np.median(np.diff(along)))
-    hull = shapely.convex_hull(shapely.multipoints(middle))
-    ground = shapely.area(shapely.buffer(hull, max(2.0 * spacing, length / 4.0)))
-    strip = length * max(float(np.ptp(across)), 0.5)
-    by_chance = tests * float(poisson.sf(len(row) - 3, (len(middle) - 2) * strip / float(ground)))
-    if by_chance > settings.by_chance:
+    if spread > settings.width_m / 3.0 or length < 4.0 * max(width, 0.5):
         return None
     start, end = centre + direction * along[0], centre + direction * along[-1]
     bearing = float(np.degrees(np.arctan2(direction[0], direction[1])) % 180.0)
-    return (len(row), *start, *end, bearing, length, spacing, spread, 1.0 - by_chance)
+    return (len(row), *start, *end, bearing, length, float(np.median(np.diff(along))), spread, width)
 
 
 def extended(found: FoundRows, beyond_m: Floats) -> Floats:

@@ -81,9 +81,7 @@ def test_every_square_metre_of_a_district_is_in_one_column(
     edges = [0, *sorted(at), 1000]
     columns = [square(a, 0, b - a, 1000) for a, b in pairwise(edges)]
     # Every second strip also owns an island, so that districts have more than one part.
-    strips = [
-        shapely.union(c, square(20 + 70 * i, 1200, 50)) if i % 2 else c for i, c in enumerate(columns)
-    ]
+    strips = [shapely.union(c, square(20 + 70 * i, 1200, 50)) if i % 2 else c for i, c in enumerate(columns)]
     # Neighbours overlap by a sliver of two decimetres.
     strips = [shapely.buffer(s, 0.1, join_style="mitre") for s in strips]
     codes = list(rng.choice(["mine_at", "mine_ap", "shell", "crater", "unknown_object"], len(where)))
