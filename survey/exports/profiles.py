@@ -17,9 +17,11 @@ from survey.errors import JobError
 from survey.exports import geopackage
 from survey.exports.interchange import write_csv, write_geojson, write_geoparquet, write_shapefile
 from survey.exports.kml import write_kml
+from survey.exports.probability import write_probability
+from survey.exports.stac import write_stac
 from survey.exports.tables import disarmed
 from survey.exports.whole import write_text
-from survey.layers import DISTRICTS, OUTPUT_LAYERS
+from survey.layers import CANDIDATES, COVERAGE, DISTRICTS, HAZARD_OBJECTS, OUTPUT_LAYERS
 from survey.provenance import DISCLAIMER, plain
 
 Profile = Literal["restricted", "public", "imsma"]
@@ -40,7 +42,8 @@ def export(profile: Profile, layers: Mapping[str, pd.DataFrame], record: Mapping
     Parameters
     ----------
     profile : str
-        ``restricted``: every layer as GeoParquet, CSV, GeoJSON, Shapefile and KML. ``public``: districts only, no
+        ``restricted``: every layer as GeoParquet, CSV, GeoJSON, Shapefile and KML, with
+        ``probability.tif`` and a STAC item. ``public``: districts only, no
         geometry. ``imsma``: hazard polygons, evidence points and turning points with IMSMA's coded values.
     layers : mapping of str to DataFrame
         The result's layers.
@@ -83,6 +86,17 @@ def _restricted(layers: Mapping[str, pd.DataFrame], record: Mapping[str, Any], f
             write_shapefile(folder / "shapefile" / f"{layer.name}.shp", table, layer)
     write_kml(folder / "survey.kml", layers, str(record.get("name", "Survey")))
     write_text(folder / "run.json", json.dumps(plain(record), indent=2, ensure_ascii=False) + "\n")
+    _probability(layers, folder)
+    write_stac(folder, layers, record, [path for path in folder.rglob("*") if path.is_file()])
+
+
+def _probability(layers: Mapping[str, pd.DataFrame], folder: Path) -> None:
+    coverage = layers.get(COVERAGE.name)
+    if coverage is None or not (coverage["status"] == "analysed").any():
+        return
+    tables = [layers[name] for name in (HAZARD_OBJECTS.name, CANDIDATES.name) if name in layers and len(layers[name])]
+    if tables:
+        write_probability(folder / "probability.tif", pd.concat(tables, ignore_index=True), coverage)
 
 
 def _public(layers: Mapping[str, pd.DataFrame], record: Mapping[str, Any], folder: Path) -> None:

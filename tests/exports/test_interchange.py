@@ -14,14 +14,16 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import rasterio
 import shapely
 from pandas.testing import assert_frame_equal
 
-from survey.errors import JobError
+from survey.errors import JobError, LayerError
 from survey.exports.geopackage import read_raw
 from survey.exports.imsma import IMSMA_LAYERS, as_imsma, domains
 from survey.exports.interchange import write_csv, write_geojson, write_geoparquet, write_shapefile
 from survey.exports.kml import write_kml
+from survey.exports.probability import write_probability
 from survey.exports.profiles import export
 from survey.exports.short_names import SHORT_NAMES, short_names
 from survey.layers import HAZARD_AREAS, HAZARD_OBJECTS, OUTPUT_LAYERS, conform
@@ -200,6 +202,58 @@ def test_packages_do_not_mix(tmp_path, result):
         export("restricted", result, RECORD, tmp_path / "p")
     with pytest.raises(JobError, match="no profile 'secret'"):
         export("secret", result, RECORD, tmp_path / "q")
+
+
+def test_the_package_is_a_stac_item_whose_assets_are_there(tmp_path, result):
+    folder = tmp_path / "all"
+    export("restricted", result, RECORD, folder)
+    item = json.loads((folder / "item.json").read_text(encoding="utf-8"))
+    collection = json.loads((folder / "collection.json").read_text(encoding="utf-8"))
+    for asset in item["assets"].values():
+        assert (folder / asset["href"]).exists(), asset
+    assert "probability_tif" in item["assets"]
+    assert item["id"] == RECORD["run_id"]
+    hull = shapely.geometry.shape(item["geometry"])
+    assert hull.bounds == pytest.approx(tuple(item["bbox"]), abs=1e-6)
+    assert item["properties"]["start_datetime"] <= item["properties"]["end_datetime"]
+    assert item["properties"]["label:classes"][0]["classes"] == sorted(set(result["hazard_objects"]["class_code"]))
+    for content in (item, collection):
+        for link in content["links"]:
+            assert (folder / link["href"]).exists()
+    pystac = pytest.importorskip("pystac", reason="needs pystac to read the catalogue with another's eyes")
+    read = pystac.Collection.from_file(str(folder / "collection.json"))
+    assert [one.id for one in read.get_items()] == [RECORD["run_id"]]
+
+
+def test_the_highest_probability_of_each_cell(tmp_path):
+    west, south = 692_000.0, 4_361_000.0
+    ground = gpd.GeoDataFrame(
+        {"status": ["analysed", "not_assessable"]},
+        geometry=[
+            shapely.box(west, south, west + 700, south + 30),
+            shapely.box(west, south + 30, west + 700, south + 40),
+        ],
+        crs="EPSG:32638",
+    )
+    spots = [(10.5, 10.5, 0.4), (10.6, 10.5, 0.9), (650.2, 20.2, 0.3), (30.5, 10.5, 0.99)]
+    objects = gpd.GeoDataFrame(
+        {"probability": [p for _, _, p in spots], "verification": ["unverified"] * 3 + ["rejected"]},
+        geometry=[shapely.Point(west + x, south + y).buffer(0.1) for x, y, _ in spots],
+        crs="EPSG:32638",
+    ).to_crs("EPSG:4326")
+    write_probability(tmp_path / "p.tif", objects, ground.to_crs("EPSG:4326"))
+    with rasterio.open(tmp_path / "p.tif") as image:
+        cells = image.read(1)
+        assert image.nodata == 255
+        assert image.res == (1.0, 1.0)
+        assert image.crs.to_epsg() == 32638
+        assert image.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        for x, y, wanted in ((10.5, 10.5, 90), (650.2, 20.2, 30), (30.5, 10.5, 0), (100.5, 5.5, 0)):
+            row, column = image.index(west + x, south + y)
+            assert cells[row, column] == wanted, (x, y)
+        assert (cells == 90).sum() == 1
+    with pytest.raises(LayerError, match="Nothing was analysed"):
+        write_probability(tmp_path / "q.tif", objects, ground[1:])
 
 
 @pytest.mark.real

@@ -16,6 +16,7 @@ import rasterio
 from rasterio.transform import from_origin
 
 from survey.exports.geopackage import write
+from survey.exports.profiles import export
 from survey.exports.project import write_project
 from survey.exports.reviews import harvest
 from survey.hazards import classes
@@ -149,6 +150,18 @@ def test_relations_are_resolved(look):
     assert len(look["relations"]) == 5
     assert look["related"]["area_objects"] == 6
     assert TURNING_POINTS.name in look["layers"]
+
+
+def test_the_geopackage_passes_gdals_validator(look, tmp_path):
+    if subprocess.run([PYTHON, "-c", "import osgeo_utils"], env=ENVIRONMENT, capture_output=True).returncode:
+        pytest.skip("needs GDAL's validator: apt-get install python3-gdal")
+    write(tmp_path / "survey.gpkg", a_result(), chips={"hazard_objects-0": CHIP})
+    write(tmp_path / "empty.gpkg", {})
+    export("imsma", a_result(), {}, tmp_path / "imsma")
+    for path in (tmp_path / "survey.gpkg", tmp_path / "empty.gpkg", tmp_path / "imsma" / "imsma.gpkg"):
+        command = [PYTHON, "-m", "osgeo_utils.samples.validate_gpkg", "-k", "--warning-as-error", path]
+        said = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
+        assert said.returncode == 0, said.stdout + said.stderr
 
 
 def test_a_review_made_in_qgis_comes_back_with_every_verdict(look):
