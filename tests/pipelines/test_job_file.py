@@ -69,7 +69,7 @@ def test_a_file_whose_name_looks_like_a_pattern_is_found(write, tmp_path):
         (('name = "a"', 'name = "../a"'), ["[job] name"]),
         (('["x.tif"]', "[]"), ["[imagery] paths"]),
         (('["x.tif"]', '["none/*.tif"]'), ["'none/*.tif'", "matches no file"]),
-        (("[districts]", '[model]\ntreshold = 0.4\n[districts]'), ["[model]", "did you mean 'threshold'"]),
+        (("[districts]", "[model]\ntreshold = 0.4\n[districts]"), ["[model]", "did you mean 'threshold'"]),
         (("[districts]", "[model]\nthreshold = 1.4\n[districts]"), ["[model] threshold", "1.4"]),
         (("[districts]", '[model]\nthreshold = "high"\n[districts]'), ["[model] threshold", "'high'"]),
         (
