@@ -226,8 +226,8 @@ def _reach(table: pd.DataFrame, pattern: Texts, fadeout: Fadeout, settings: Area
     own = table["own_fade_m"].to_numpy()
     fade = np.where(np.isnan(own), fadeout.distance(table["family"], pattern), own)
     error = np.where(np.isnan(own), table["error_m"].to_numpy(), 0.0)
-    reach = np.hypot(fade, error) + table["radius_m"].to_numpy()
-    return np.asarray(np.ceil(2.0 * np.maximum(reach, settings.min_radius_m)) / 2.0)
+    reach = np.maximum(np.hypot(fade, error), settings.min_radius_m) + table["radius_m"].to_numpy()
+    return np.asarray(np.ceil(2.0 * reach) / 2.0)
 
 
 def _row_lines(found: FoundRows, fade: Floats, family: Texts, fadeout: Fadeout) -> tuple[Geometries, Floats]:

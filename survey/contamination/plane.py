@@ -46,7 +46,7 @@ class Plane:
     def around(cls, tables: Iterable[gpd.GeoDataFrame]) -> Plane:
         """Return the plane on the centre of the first table that is not empty (0, 0 where all are)."""
         for table in tables:
-            if len(table):
+            if len(table) and np.isfinite(table.total_bounds).all():
                 west, south, east, north = geographic_bounds(table)
                 return cls(round((west + east) / 2.0, 1), round((south + north) / 2.0, 1))
         return cls(0.0, 0.0)

@@ -65,6 +65,14 @@ _WORDS: dict[str, tuple[str, ...]] = {
 _NULLABLE = ("slope_p90_deg", "vegetation_p90", "air_temperature_c", "nearest_item_m")
 _KINDS = ("desk", "survey", "mechanical", "dogs", "manual", "eod")
 _CONDITION = re.compile(r"^\s*(\w+)\s*(==|!=|<=|>=|<|>|\bhas\b|\bis\b)\s*(\S+)\s*$")
+_PART_OF = (
+    ("n_at", "n_mines"),
+    ("n_tripwire", "n_mines"),
+    *((f"n_{kind}", "n_items") for kind in ("mines", "at", "tripwire", "cm", "uxo", "ied", "unknown")),
+    *((f"n_{kind}", "n_objects") for kind in ("items", "indicators", "unverified", "mines")),
+)
+"""Counts that are part of others: no case has more of the part."""
+
 _MOST_CASES = 300_000
 """Cases tried when it is asked whether a rule can ever match."""
 
@@ -341,11 +349,19 @@ def _cases(rules: Rules, group: tuple[Rule, ...]) -> pd.DataFrame | None:
                 values.setdefault(field, []).extend(w for w in (v - step, v, v + step) if w >= 0)
             if field in _NULLABLE:
                 values.setdefault(field, [1.0]).append(None)
+    numbers = [f for f in values if f.startswith("n_")]
+    most = max((v for f in numbers for v in values[f] if v is not None), default=0.0)
+    for field in numbers:
+        values[field].append(most)  # so that a part can be as many as its whole
     columns = {f: list(dict.fromkeys(v)) for f, v in values.items()}
     count = int(np.prod([len(v) for v in columns.values()])) if columns else 1
     if count > _MOST_CASES:
         return None
     table = pd.DataFrame(list(itertools.product(*columns.values())), columns=list(columns))
+    for part, whole in _PART_OF:
+        if part in table and whole in table:
+            table = table[table[part] <= table[whole]]
+    table = table.reset_index(drop=True)
     for field in FIELDS:
         if field not in table:
             table[field] = "" if field == "land_cover" else _WORDS[field][0] if field in _WORDS else 0.0
