@@ -113,7 +113,7 @@ def survey_tile(scene: Scene, a_pass: Pass, tile: Tile, model: Model) -> TileRes
     octaves = octaves_of(chip.pixels, chip.valid, a_pass)
     core = (tile.row0, tile.row1, tile.col0, tile.col1)
     found = search(octaves, chip.valid, (chip.row, chip.col), core, a_pass, model.least_strength)
-    probability = probability_of(found.features, model.hazard)
+    probability = probability_of(found.features, model.hazard, model.calibration)
     emitted = probability >= EMITTED
     found, probability = found.take(emitted), probability[emitted]
     sightings = _outlined(found, probability, octaves, chip, scene)

@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
+from scipy.special import expit, logit
 
 EMITTED = 0.05
 """Least probability of an object that is kept at all (contract, Evaluation)."""
 
+# Answers are held this far from 0 and 1 before their logit is taken.
+_EDGE = 1e-9
 # Below this share of the probability for one class the object is named unknown.
 _NAMED = 0.5
 
@@ -29,17 +32,23 @@ class Detection(BaseModel):
     families: tuple[str, ...] | None = None
 
 
-def probability_of(features: NDArray[np.float32], hazard: Any) -> NDArray[np.float64]:
+def probability_of(
+    features: NDArray[np.float32], hazard: Any, calibration: tuple[float, float]
+) -> NDArray[np.float64]:
     """Calibrated probability that each candidate is a hazard object, shape (n,).
 
     Parameters
     ----------
     features : float32 array, shape (n, number of features)
     hazard : scikit-learn classifier of two classes, the second of which is "hazard"
+    calibration : (slope, intercept)
+        Of the logistic curve from the logit of the classifier's answer to a probability (Platt scaling).
     """
     if len(features) == 0:
         return np.empty(0)
-    return np.asarray(hazard.predict_proba(features)[:, 1], dtype=np.float64)
+    raw = np.clip(np.asarray(hazard.predict_proba(features)[:, 1], dtype=np.float64), _EDGE, 1 - _EDGE)
+    slope, intercept = calibration
+    return np.asarray(expit(slope * logit(raw) + intercept))
 
 
 def name_of(features: NDArray[np.float32], namer: Any) -> NDArray[np.object_]:

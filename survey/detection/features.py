@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-FEATURE_SET = "polar-2"
+FEATURE_SET = "polar-3"
 """Version of the measures. A model names the one it was trained on."""
 
 RADII = np.array([0.0, 0.35, 0.7, 0.95, 1.2, 1.5, 1.9, 2.4, 3.0])
@@ -155,18 +155,13 @@ def turned_rings(patch: Floats) -> Floats:
     return _flat(np.take_along_axis(bright, index[:, None, :], axis=2))
 
 
-def absolute_colour(patch: Floats) -> Floats:
-    """Channel means of centre and surround and the centre's difference, grey levels: (n, channel * 3)."""
+def centre_difference(patch: Floats) -> Floats:
+    """Channel means of the centre less those of the surround, grey levels: (n, channel).
+
+    The colour of the ground itself is left out on purpose: measured, it ties a model to the grounds it has seen.
+    """
     mean, _ = surround(patch)
-    centre = patch[:, :, _INNER].reshape(patch.shape[0], patch.shape[1], 3 * ANGLES).mean(axis=2)
-    return np.concatenate([centre, mean, centre - mean], axis=1)
-
-
-def surround_texture(patch: Floats) -> Floats:
-    """Spread of the surround by channel and its roughness (mean absolute step between angles): (n, channel + 1)."""
-    _, spread = surround(patch)
-    rough = np.abs(np.diff(patch[:, 0, _SURROUND], axis=2)).mean(axis=(1, 2))
-    return np.concatenate([spread, rough[:, None]], axis=1)
+    return patch[:, :, _INNER].reshape(patch.shape[0], patch.shape[1], 3 * ANGLES).mean(axis=2) - mean
 
 
 MEASURES = (
@@ -177,8 +172,7 @@ MEASURES = (
     edge_strength,
     angular_harmonics,
     turned_rings,
-    absolute_colour,
-    surround_texture,
+    centre_difference,
 )
 """The measures in the order of the feature vector; the detail measures, contrasts and sizes follow them."""
 

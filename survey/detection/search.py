@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from survey.detection.candidates import peaks_of, strength_of
 from survey.detection.channels import channels_of, fill_invalid, pyramid
 from survey.detection.features import detail_patches, measure, polar_patches
-from survey.detection.scales import BLOCK, Pass
+from survey.detection.scales import BLOCK, Pass, plan_passes
 
 Ints = NDArray[np.int64]
 
@@ -118,3 +119,49 @@ def _detail(
         return detail_patches(octaves[0], row.astype(float), col.astype(float), across)
     # The middle of a pixel lies between two pixels of the octave below.
     return detail_patches(octaves[octave - 1], 2 * row + 0.5, 2 * col + 0.5, 2 * across)
+
+
+def search_picture(
+    pixels: NDArray[np.uint8],
+    valid: NDArray[np.bool_],
+    gsd_m: float,
+    scales_by_class: Mapping[str, Sequence[float]],
+    least: float,
+) -> tuple[Found, NDArray[np.float64], NDArray[np.float64]]:
+    """Candidates of a whole small picture in memory, at every size: what a model is trained on.
+
+    Parameters
+    ----------
+    pixels : uint8 array, shape (band, row, col)
+    valid : bool array, shape (row, col)
+    gsd_m : float
+        Metres a pixel.
+    scales_by_class : mapping of class code to diameters in metres
+    least : float
+
+    Returns
+    -------
+    found : Found
+    x, y : float arrays, shape (n,)
+        Metres right and down from the corner of the first pixel.
+    """
+    parts, right, down = [], [], []
+    for a_pass in plan_passes(gsd_m, scales_by_class):
+        side = 2**a_pass.level
+        rows, cols = valid.shape[0] // side, valid.shape[1] // side
+        if min(rows, cols) < 1:
+            continue
+        whole = pixels[:, : rows * side, : cols * side]
+        level = np.stack([cv2.resize(band, (cols, rows), interpolation=cv2.INTER_AREA) for band in whole])
+        seen = valid[: rows * side : side, : cols * side : side]
+        halo = -(-a_pass.halo // a_pass.multiple) * a_pass.multiple
+        margins = [(halo, -(-(n + halo) // a_pass.multiple) * a_pass.multiple - n) for n in (rows, cols)]
+        seen = np.pad(seen, margins)
+        octaves = octaves_of(np.pad(level, ((0, 0), *margins)), seen, a_pass)
+        found = search(octaves, seen, (-halo, -halo), (0, rows, 0, cols), a_pass, least)
+        row, col = found.level_pixel()
+        parts.append(found)
+        right.append((col + 0.5) * side * gsd_m)
+        down.append((row + 0.5) * side * gsd_m)
+    joined = Found(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])})
+    return joined, np.concatenate(right), np.concatenate(down)

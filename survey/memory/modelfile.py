@@ -64,7 +64,9 @@ class Model:
         Strength from which a local maximum is a candidate.
     feature_set : str
     hazard, namer : scikit-learn classifiers
-        Whether it is a hazard object at all (calibrated), and which class it is.
+        Whether it is a hazard object at all, and which class it is.
+    calibration : (slope, intercept)
+        From the logit of ``hazard`` to a probability.
     card : mapping
         Data, settings, metrics, limits.
     """
@@ -77,6 +79,7 @@ class Model:
     feature_set: str
     hazard: Any
     namer: Any
+    calibration: tuple[float, float]
     card: Mapping[str, Any]
 
     @property
@@ -93,7 +96,8 @@ def save_model(path: Path, hazard: Any, namer: Any, card: Mapping[str, Any], ref
     path : Path
     hazard, namer : scikit-learn classifiers
     card : mapping
-        JSON-able; holds ``version``, ``roles``, ``scales_by_class``, ``least_strength``, ``feature_set``.
+        JSON-able; holds ``version``, ``roles``, ``scales_by_class``, ``least_strength``, ``feature_set``,
+        ``calibration``.
     reference : float32 array, shape (n, number of features)
         Inputs whose answers are kept in the file.
     """
@@ -184,6 +188,7 @@ def _read(path: Path) -> Model:
         feature_set=card["feature_set"],
         hazard=hazard,
         namer=namer,
+        calibration=tuple(card["calibration"]),
         card=card,
     )
     _ask_reference(path, model, json.loads(parts["reference.json"]))

@@ -1,0 +1,141 @@
+"""Fit the two classifiers of a model: is it a hazard object at all, and which class is it.
+
+Everything that is measured or calibrated here is measured on groups (sites) that were held out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.special import logit
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
+
+from survey.errors import ModelError
+from survey.memory.labelling import NOTHING, UNDECIDED
+
+# Probabilities are held this far from 0 and 1 before their logit is taken.
+_EDGE = 1e-9
+
+
+class Training(BaseModel):
+    """How a model is fitted.
+
+    Attributes
+    ----------
+    iterations, learning_rate, leaves, leaf_samples, l2, feature_share
+        Of scikit-learn's HistGradientBoostingClassifier.
+    folds : int
+        Folds over groups, for held-out answers and calibration.
+    seed : int
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    iterations: int = Field(default=200, ge=1)
+    learning_rate: float = Field(default=0.1, gt=0)
+    leaves: int = Field(default=24, ge=2)
+    leaf_samples: int = Field(default=20, ge=1)
+    l2: float = Field(default=3.0, ge=0)
+    feature_share: float = Field(default=0.25, gt=0, le=1)
+    folds: int = Field(default=3, ge=2)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted pair of classifiers and what they answered about groups they had not seen.
+
+    Attributes
+    ----------
+    hazard : HistGradientBoostingClassifier
+        Classes 0 and 1.
+    namer : HistGradientBoostingClassifier
+        Classes are class codes.
+    calibration : (slope, intercept)
+        Of the logistic curve from the logit of ``hazard`` to a probability (Platt scaling).
+    held_out : float array, shape (n,)
+        Calibrated probability of each training row from the fold that did not hold its group.
+    """
+
+    hazard: HistGradientBoostingClassifier
+    namer: HistGradientBoostingClassifier
+    calibration: tuple[float, float]
+    held_out: NDArray[np.float64]
+
+
+def fit(
+    features: NDArray[np.float32],
+    codes: NDArray[np.object_],
+    weights: NDArray[np.float64],
+    groups: NDArray[np.int64],
+    settings: Training,
+) -> Fitted:
+    """Fit on labelled candidates.
+
+    Parameters
+    ----------
+    features : float32 array, shape (n, number of features)
+    codes : object array, shape (n,)
+        Class codes; the empty string for a negative.
+    weights : float array, shape (n,)
+        How many candidates a row stands for (negatives are thinned out).
+    groups : int array, shape (n,)
+        Site of each row; a site is never on both sides of a fold.
+
+    Raises
+    ------
+    ModelError
+        There are no positives, no negatives, or too few groups to hold any out.
+    """
+    if (codes == UNDECIDED).any():
+        raise ModelError("Undecided candidates cannot be learned from; leave them out first.")
+    positive = (codes != NOTHING).astype(np.int64)
+    groups_of_positives = np.unique(groups[positive == 1]).size
+    if groups_of_positives < 2 or positive.all():
+        raise ModelError(
+            f"A model needs labelled objects from at least two sites and candidates that are none; here are "
+            f"{int(positive.sum())} object candidates from {groups_of_positives} site(s) and "
+            f"{int((positive == 0).sum())} others."
+        )
+    folds = GroupKFold(min(settings.folds, groups_of_positives), shuffle=True, random_state=settings.seed)
+    raw = np.zeros(len(codes))
+    for inside, outside in folds.split(features, positive, groups):
+        model = _boosting(settings).fit(features[inside], positive[inside], sample_weight=weights[inside])
+        raw[outside] = model.predict_proba(features[outside])[:, 1]
+    scores = logit(np.clip(raw, _EDGE, 1 - _EDGE))
+    curve = LogisticRegression(C=np.inf).fit(scores[:, None], positive, sample_weight=weights)
+    slope, intercept = float(curve.coef_[0, 0]), float(curve.intercept_[0])
+    hazard = _boosting(settings).fit(features, positive, sample_weight=weights)
+    named = positive == 1
+    classes, counts = np.unique(codes[named].astype(str), return_counts=True)
+    # Each class weighs the same, or the commonest would lend its name to the others.
+    share = dict(zip(classes, 1.0 / counts, strict=True))
+    balance = np.array([share[code] for code in codes[named]]) * named.sum() / len(classes)
+    namer = _boosting(settings.model_copy(update={"iterations": 60, "leaves": 12})).fit(
+        features[named], codes[named].astype(str), sample_weight=balance
+    )
+    return Fitted(hazard, namer, (slope, intercept), calibrated(raw, (slope, intercept)))
+
+
+def calibrated(raw: NDArray[np.float64], calibration: tuple[float, float]) -> NDArray[np.float64]:
+    """Probability from a raw score (Platt 1999, Probabilistic outputs for support vector machines)."""
+    slope, intercept = calibration
+    return 1.0 / (1.0 + np.exp(-(slope * logit(np.clip(raw, _EDGE, 1 - _EDGE)) + intercept)))
+
+
+def _boosting(settings: Training) -> HistGradientBoostingClassifier:
+    return HistGradientBoostingClassifier(
+        max_iter=settings.iterations,
+        learning_rate=settings.learning_rate,
+        max_leaf_nodes=settings.leaves,
+        min_samples_leaf=settings.leaf_samples,
+        l2_regularization=settings.l2,
+        max_features=settings.feature_share,
+        early_stopping=False,
+        random_state=settings.seed,
+    )
