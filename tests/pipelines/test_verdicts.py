@@ -59,7 +59,10 @@ def test_without_verdicts_nothing_changes(tmp_path):
 def test_verdicts_move_objects_between_the_layers(tmp_path):
     verdicts = {"a": "rejected", "b": "confirmed", "c": "rejected", "d": "uncertain"}
     objects, candidates = with_verdicts(
-        table(HAZARD_OBJECTS, "a", "z"), table(CANDIDATES, "b", "c", "d", "y"), harvest(verdicts), tmp_path / "none.gpkg"
+        table(HAZARD_OBJECTS, "a", "z"),
+        table(CANDIDATES, "b", "c", "d", "y"),
+        harvest(verdicts),
+        tmp_path / "none.gpkg",
     )
     said = dict(zip(objects["object_id"], objects["verification"], strict=True))
     assert said == {"a": "rejected", "b": "confirmed", "d": "uncertain", "z": "unverified"}
@@ -67,9 +70,8 @@ def test_verdicts_move_objects_between_the_layers(tmp_path):
 
 
 def test_a_new_class_brings_its_family(tmp_path):
-    objects, _ = with_verdicts(
-        table(HAZARD_OBJECTS, "a"), table(CANDIDATES), harvest({"a": "confirmed"}, code="rocket"), tmp_path / "none.gpkg"
-    )
+    said = harvest({"a": "confirmed"}, code="rocket")
+    objects, _ = with_verdicts(table(HAZARD_OBJECTS, "a"), table(CANDIDATES), said, tmp_path / "none.gpkg")
     assert objects[["class_code", "family"]].iloc[0].tolist() == ["rocket", "UXO"]
 
 
