@@ -54,7 +54,7 @@ class Areas(BaseModel):
     fadeout: Path | None = None
     min_radius_m: float = Field(default=5.0, ge=1.0)
     long_object_m: float = Field(default=3.0, gt=0.0)
-    simplify_m: float = Field(default=0.5, ge=0.0, le=5.0)
+    simplify_m: float = Field(default=1.0, ge=0.0, le=5.0)
     hole_m2: float = Field(default=2500.0, ge=100.0)
     rows: Rows = Rows()
 

@@ -135,11 +135,14 @@ def assess(
     LayerError
         A table does not fit its layer, has no CRS, or ground would be counted twice.
     """
-    objects = conform(objects, HAZARD_OBJECTS).sort_values("object_id", ignore_index=True)
+    objects = conform(objects, HAZARD_OBJECTS)
+    if not objects["object_id"].is_monotonic_increasing:
+        objects = objects.sort_values("object_id")
+    objects = objects.reset_index(drop=True)
     scenes = list(coverage)
     plane = Plane.around([districts, *scenes, objects])
     land = lay_out(districts, plane)
-    ground = join_coverage(scenes, plane, context.area_of_interest)
+    ground, footprints = join_coverage(scenes, plane, context.area_of_interest)
     placed = place(objects, plane, land, ground, settings.density.detectability_floor)
     records = EVIDENCE.empty(crs=4326) if context.evidence is None else conform(context.evidence, EVIDENCE)
 
@@ -148,7 +151,7 @@ def assess(
     areas, shares = hazard.table, share_areas(hazard.table, land)
     areas = areas.join(tables.names_of(districts, largest_share(shares, len(areas))))
 
-    cut = cut_by_district(ground, land)
+    cut = cut_by_district(ground, footprints, land)
     by_class = class_square_metres(cut, ground, cells, settings.density.cell_m)
     totals = hectares(cut, ground, by_class).join(in_district(cut, ground, placed, shares, areas))
     totals = pd.DataFrame(districts.drop(columns="geometry")).reset_index(drop=True).join(totals)
@@ -159,10 +162,13 @@ def assess(
     found = tables.names_of(districts, placed["district"].to_numpy()).assign(
         evidence_class=evidence_class, area_id=by_object(areas["area_id"], placed, hazard.area_of)
     )
+    by_family = objects_by_family(objects, placed, districts)
+    grid = tables.grid_layer(cells, districts, settings.density.cell_m, target)
+    del cells, placed  # a million rows each that nothing else asks for
     return {
         "hazard_objects": tables.objects_layer(objects, found, target),
         "hazard_areas": tables.areas_layer(areas, target),
-        "density_grid": tables.grid_layer(cells, districts, settings.density.cell_m, target),
+        "density_grid": grid,
         "districts": tables.districts_layer(totals, land, target),
         "coverage": tables.coverage_layer(ground, cut.unseen, interest, target),
         "area_districts": tables.area_districts_layer(shares, areas, districts),
@@ -171,7 +177,7 @@ def assess(
         "mine_rows": tables.rows_layer(hazard.rows, areas, target),
         "evidence": tables.evidence_layer(records, areas, hazard.area_of, target),
         "area_evidence": tables.area_evidence_layer(hazard.evidence, areas, target),
-        "district_objects": tables.district_objects_layer(objects_by_family(objects, placed, districts), target),
+        "district_objects": tables.district_objects_layer(by_family, target),
         "district_methods": tables.district_methods_layer(by_method(shares, areas, hazard.steps, districts), target),
         "calendar": tables.calendar_layer(hazard.calendar, target),
     }

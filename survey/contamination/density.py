@@ -157,11 +157,8 @@ def density_grid(ground: pd.DataFrame, placed: pd.DataFrame, districts: Geometri
     cells["expected_objects"] = np.round(cells["expected_objects"], 6)
     own_seen = np.divide(cells["visible_m2"], analysed, out=np.zeros(len(cells)), where=~blind)
     cells["detectability"] = np.round(own_seen, 4)
-    cells["district"] = assign(
-        districts,
-        (cells["col"].to_numpy() + 0.5) * settings.cell_m,
-        (cells["row"].to_numpy() + 0.5) * settings.cell_m,
-    )
+    middles = shapely.points((cells[["col", "row"]].to_numpy() + 0.5) * settings.cell_m)
+    cells["district"] = assign(districts, shapely.STRtree(middles) if len(middles) else None, len(middles))
     return cells
 
 
@@ -173,11 +170,11 @@ def class_range(low: Floats, high: Floats, settings: Density) -> npt.NDArray[np.
     return result
 
 
-def cell_polygons(cells: pd.DataFrame, cell_m: float) -> Geometries:
-    """Return the squares of the cells on the plane."""
-    west, south = cells["col"].to_numpy() * cell_m, cells["row"].to_numpy() * cell_m
-    squares: Geometries = shapely.box(west, south, west + cell_m, south + cell_m)
-    return squares
+def cell_corners(cells: pd.DataFrame, cell_m: float) -> Floats:
+    """Return the rings of the cells on the plane, shape (cells, 5, 2), counter-clockwise from the south-west."""
+    south_west = cells[["col", "row"]].to_numpy(dtype=np.float64)
+    ring = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0], [0.0, 0.0]])
+    return np.asarray((south_west[:, None, :] + ring[None, :, :]) * cell_m)
 
 
 def _cells(ground: pd.DataFrame, cell_m: float) -> pd.DataFrame:

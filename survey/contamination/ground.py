@@ -12,6 +12,7 @@ import shapely
 
 from survey.contamination.overlay import CRUMB_M2, split
 from survey.contamination.plane import Bools, Floats, Geometries, Ints, Plane, polygons_only
+from survey.contamination.threads import in_threads
 from survey.hazards import FAMILIES, ITEM_FAMILIES
 from survey.layers import COVERAGE_PIECES, COVERAGE_STATUSES, conform
 
@@ -23,8 +24,8 @@ OUTSIDE_INTEREST = "outside the area of interest"
 
 def join_coverage(
     coverage: Iterable[gpd.GeoDataFrame], plane: Plane, area_of_interest: gpd.GeoDataFrame | None = None
-) -> pd.DataFrame:
-    """Return imaged ground as disjoint pieces on the plane.
+) -> tuple[pd.DataFrame, Geometries]:
+    """Return imaged ground as disjoint pieces on the plane, and the outlines of the scenes.
 
     Where scenes overlap, assessable ground comes before ground that is not assessable, and that before ground
     that was not analysed; among equals the finer ground sampling distance, then the newer image, then the name.
@@ -40,51 +41,65 @@ def join_coverage(
 
     Returns
     -------
-    DataFrame
+    pieces : DataFrame
         Columns of ``COVERAGE_PIECES`` and ``shape`` (MultiPolygon on the plane), in order of precedence.
+    footprints : array of geometry
+        All ground of each scene, whatever could be done with it; scenes overlap.
     """
     # Scenes of one CRS go through together: thousands of small tables would cost more than their geometry.
     by_crs: dict[Any, list[gpd.GeoDataFrame]] = {}
     for scene in coverage:
         if len(scene):
             by_crs.setdefault(scene.crs, []).append(scene)
-    tables = [_on_plane(pd.concat(scenes, ignore_index=True), plane) for scenes in by_crs.values()]
-    tables = [table for table in tables if len(table)]
+    projected = [_on_plane(pd.concat(scenes, ignore_index=True), plane) for scenes in by_crs.values()]
+    tables = [table for table, _ in projected if len(table)]
     if not tables:
         empty = pd.DataFrame(conform(pd.DataFrame(), COVERAGE_PIECES).drop(columns="geometry"))
-        return empty.assign(shape=np.zeros(0, object))
+        return empty.assign(shape=np.zeros(0, object)), np.zeros(0, object)
+    footprints = np.concatenate([footprint for _, footprint in projected])
     pieces = pd.concat(tables, ignore_index=True)
     if area_of_interest is not None:
         pieces = _limited(pieces, area_of_interest, plane)
     pieces = _ranked(pieces)
-    return _seen_by_any(_disjoint(pieces), pieces)
+    return _seen_by_any(_disjoint(pieces), pieces), footprints
 
 
-def _on_plane(scenes: gpd.GeoDataFrame, plane: Plane) -> pd.DataFrame:
+def _on_plane(scenes: gpd.GeoDataFrame, plane: Plane) -> tuple[pd.DataFrame, Geometries]:
     """Dissolve equal pieces in the CRS of their scene, where their cells fit exactly, and project them once."""
     pieces = conform(scenes, COVERAGE_PIECES)
     shapes = polygons_only(np.asarray(pieces.geometry.values, dtype=object))
     pieces = pd.DataFrame(pieces.drop(columns="geometry"))
     pieces["families"] = pieces["families"].map({f: ordered(f) for f in pieces["families"].unique()})
+    pieces.loc[pieces["status"] != "analysed", "families"] = ""
     items = {f: any(name in ITEM_FAMILIES for name in f.split(";")) for f in pieces["families"].unique()}
     only_indicators = (pieces["status"] == "analysed") & ~pieces["families"].map(items).astype(bool)
     pieces.loc[only_indicators, ["status", "reason"]] = ["not_assessable", NO_ITEMS]
     pieces.loc[pieces["status"] == "analysed", "reason"] = ""
-    kept = ~shapely.is_empty(shapes)
+    kept = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
     pieces, shapes = pieces[kept].reset_index(drop=True), shapes[kept]
     if len(pieces) == 0:
-        return pd.DataFrame(pieces)
+        return pd.DataFrame(pieces), shapes
     group = pieces.groupby(list(pieces.columns), dropna=False, sort=True).ngroup().to_numpy()
+    first = np.unique(group, return_index=True)[1]
+    dissolved = pieces.iloc[first].reset_index(drop=True)
+    whole = _together(shapes, group)
+    footprints = _together(whole, dissolved["image"].astype("category").cat.codes.to_numpy(dtype=np.int64))
+    whole, footprints = (
+        polygons_only(plane.project(gpd.GeoSeries(one, crs=scenes.crs), "coverage pieces"))
+        for one in (whole, footprints)
+    )
+    return pd.DataFrame(dissolved.assign(shape=whole)), footprints
+
+
+def _together(shapes: Geometries, group: Ints) -> Geometries:
+    """Return the union of the shapes of each group, in the order of the groups."""
     order = np.argsort(group, kind="stable")
-    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
-    dissolved = pieces.iloc[order[starts]].reset_index(drop=True)
-    bounds = [*starts.tolist(), len(order)]
-    whole = np.empty(len(starts), dtype=object)
-    for i in range(len(starts)):
-        members = shapes[order[bounds[i] : bounds[i + 1]]]
-        whole[i] = members[0] if len(members) == 1 else shapely.union_all(members)
-    projected = plane.project(gpd.GeoSeries(whole, crs=scenes.crs), "coverage pieces")
-    return pd.DataFrame(dissolved.assign(shape=polygons_only(projected)))
+    collections = shapely.geometrycollections(shapes[order], indices=group[order])
+    alone = shapely.get_num_geometries(collections) == 1
+    result = collections.copy()
+    result[alone] = shapes[order][np.searchsorted(group[order], np.flatnonzero(alone))]
+    result[~alone] = in_threads(shapely.union_all, collections[~alone][:, None], axis=1)
+    return polygons_only(result)
 
 
 def ordered(families: str) -> str:
@@ -149,7 +164,9 @@ def _seen_by_any(disjoint: pd.DataFrame, pieces: pd.DataFrame) -> pd.DataFrame:
         eyes = seeing.loc[seeing["families"] == families, "shape"].to_numpy(dtype=object)
         wanted = set(families.split(";"))
         lacking = np.array([not wanted <= set(f.split(";")) for f in disjoint["families"]], dtype=bool)
-        lacking &= (disjoint["status"] != "not_analysed").to_numpy()
+        # No ground that is not analysed lies under an analysed piece: that would have come first.
+        blind = ["not_analysed"] if wanted.isdisjoint(ITEM_FAMILIES) else ["not_analysed", "not_assessable"]
+        lacking &= ~disjoint["status"].isin(blind).to_numpy()
         if not lacking.any():
             continue
         shapes = np.array(disjoint["shape"], dtype=object)

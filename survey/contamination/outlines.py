@@ -9,9 +9,10 @@ import shapely
 
 from survey.contamination.clusters import Mesh
 from survey.contamination.plane import Bools, Floats, Geometries, Ints, polygons_only
+from survey.contamination.threads import in_threads
 
-_CORNERS = 4
-"""Segments to a quarter circle: sixteen turning points go round a single object, not a hundred."""
+_CORNERS = 2
+"""Segments to a quarter circle: eight turning points go round a single object, each a marker to set and keep."""
 
 _OUTSIDE = 1.0 / np.cos(np.pi / (4 * _CORNERS))
 """Growth of a radius that puts the sides of the polygon, not its corners, on the circle."""
@@ -82,7 +83,7 @@ def _spanned(xy: Floats, net: tuple[Bools, Ints, Ints], group: Ints) -> tuple[Ge
     alone[triangles.reshape(-1)] = False
     filled, owner = _filled(xy, triangles, group)
     edges = edges[_times_used(edges, triangles, len(xy)) == 0]
-    lines = shapely.linestrings(xy[edges]) if len(edges) else np.zeros(0, object)
+    lines = in_threads(shapely.linestrings, xy[edges]) if len(edges) else np.zeros(0, object)
     points = shapely.points(xy[alone]) if alone.any() else np.zeros(0, object)
     return np.concatenate([filled, lines, points]), np.concatenate([owner, group[edges[:, 0]], group[alone]])
 
@@ -102,21 +103,27 @@ def _filled(xy: Floats, triangles: Ints, group: Ints) -> tuple[Geometries, Ints]
     """Return the triangles of each group as one shape."""
     if len(triangles) == 0:
         return np.zeros(0, object), np.zeros(0, np.int64)
-    order = np.argsort(group[triangles[:, 0]], kind="stable")
-    triangles = triangles[order]
-    owner, dense = np.unique(group[triangles[:, 0]], return_inverse=True)
-    rings = shapely.polygons(xy[triangles[:, [0, 1, 2, 0]]])
-    together = shapely.geometrycollections(rings, indices=dense)
-    joined: Geometries = shapely.coverage_union_all(together[:, None], axis=1)
-    odd = ~shapely.is_valid(joined)  # nearly flat triangles may overlap by rounding
-    joined[odd] = shapely.union_all(together[odd][:, None], axis=1)
-    return joined, owner
+    triangles = triangles[np.argsort(group[triangles[:, 0]], kind="stable")]
+    owner, first = np.unique(group[triangles[:, 0]], return_index=True)
+    last = np.append(first[1:], len(triangles))
+
+    def joined(start: Ints, stop: Ints) -> Geometries:
+        # A stretch of groups at a time: their triangles need a hundred times the memory of their outlines.
+        corners = triangles[start[0] : stop[-1]][:, [0, 1, 2, 0]]
+        rings = shapely.polygons(xy[corners])
+        together = shapely.geometrycollections(rings, indices=np.repeat(np.arange(len(start)), stop - start))
+        whole: Geometries = shapely.coverage_union_all(together[:, None], axis=1)
+        odd = ~shapely.is_valid(whole)  # nearly flat triangles may overlap by rounding
+        whole[odd] = shapely.union_all(together[odd][:, None], axis=1)
+        return whole
+
+    return in_threads(joined, first, last), owner
 
 
 def _grown(shapes: Geometries, distance: Floats) -> Geometries:
     if len(shapes) == 0:
         return np.zeros(0, object)
-    grown: Geometries = shapely.buffer(shapes, distance * _OUTSIDE, quad_segs=_CORNERS)
+    grown: Geometries = in_threads(shapely.buffer, shapes, distance * _OUTSIDE, quad_segs=_CORNERS)
     return grown
 
 
@@ -130,13 +137,14 @@ def _united(pieces: Geometries, owners: Ints, count: int) -> Geometries:
     if many.any():
         present, dense = np.unique(owners[many], return_inverse=True)
         together = shapely.geometrycollections(pieces[many], indices=dense)
-        result[present] = shapely.union_all(together[:, None], axis=1)
+        result[present] = in_threads(shapely.union_all, together[:, None], axis=1)
     return result
 
 
 def tidied(shapes: Geometries, tidy: Outlining) -> Geometries:
     """Return shapes without needless vertices and without holes too small to work around."""
-    shapes = polygons_only(shapely.simplify(without_small_holes(shapes, tidy.hole_m2), tidy.simplify_m))
+    shapes = without_small_holes(shapes, tidy.hole_m2)
+    shapes = polygons_only(in_threads(shapely.simplify, shapes, tolerance=tidy.simplify_m))
     return polygons_only(shapely.remove_repeated_points(shapes, _STEP_M))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import shapely
 
 from survey.contamination.plane import Bools, Floats, Geometries, polygons_only
+from survey.contamination.threads import in_threads
 
 GRID_M = 1e-7
 """Crossings are rounded to this, metres, where floating point fails."""
@@ -33,26 +34,17 @@ def split(shapes: Geometries, knives: Geometries) -> tuple[Geometries, Geometrie
     inside, outside : array of geometry, shape (n,)
         Valid polygons. Where they share no more than :data:`CRUMB_M2`, the shape is left whole.
     """
-    inside = polygons_only(shapely.intersection(shapes, knives))
+    inside = polygons_only(in_threads(shapely.intersection, shapes, knives))
     whole, cut = shapely.area(shapes), shapely.area(inside)
     outside = shapes.copy()
     real: Bools = cut > CRUMB_M2
-    outside[real] = polygons_only(shapely.difference(shapes[real], knives[real]))
+    outside[real] = polygons_only(in_threads(shapely.difference, shapes[real], knives[real]))
     wrong = real & (np.abs(cut + shapely.area(outside) - whole) > _allowed(whole))
     if wrong.any():
         inside[wrong] = polygons_only(shapely.intersection(shapes[wrong], knives[wrong], grid_size=GRID_M))
         outside[wrong] = polygons_only(shapely.difference(shapes[wrong], knives[wrong], grid_size=GRID_M))
     inside[~real] = shapely.Polygon()
     return inside, outside
-
-
-def union(shapes: Geometries) -> shapely.Geometry:
-    """Return the union of shapes that do not overlap, checked by its area."""
-    joined = shapely.union_all(shapes)
-    total = float(shapely.area(shapes).sum())
-    if abs(float(shapely.area(joined)) - total) > _allowed(np.array([total]))[0] or not shapely.is_valid(joined):
-        joined = shapely.union_all(shapes, grid_size=GRID_M)
-    return joined
 
 
 def _allowed(square_metres: Floats) -> Floats:

@@ -40,7 +40,8 @@ def place(
         (weight over detectability).
     """
     x, y = _points(objects, plane)
-    piece = assign_ground(ground, x, y)
+    tree = shapely.STRtree(shapely.points(x, y)) if len(x) else None
+    piece = assign(ground["shape"].to_numpy(dtype=object), tree, len(x))
     status = np.append(ground["status"].to_numpy(dtype=object), "")[piece]
     seen = np.append(ground["detectability"].to_numpy(dtype=np.float64), 1.0)[piece]
     family = objects["family"].astype(object)
@@ -52,7 +53,7 @@ def place(
         {
             "x": x,
             "y": y,
-            "district": assign(districts, x, y),
+            "district": assign(districts, tree, len(x)),
             "active": active,
             "confirmed": confirmed,
             "item": family.isin(COUNTED_FAMILIES).to_numpy(),
@@ -84,25 +85,21 @@ def _points(objects: gpd.GeoDataFrame, plane: Plane) -> tuple[np.ndarray, np.nda
     return coords[:, 0], coords[:, 1]
 
 
-def assign_ground(ground: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the position of the piece of ground each point lies on, or -1."""
-    return assign(ground["shape"].to_numpy(dtype=object), x, y)
-
-
-def assign(shapes: Geometries, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def assign(shapes: Geometries, points: shapely.STRtree | None, count: int) -> np.ndarray:
     """Return the position of the shape each point lies in, or -1; on a boundary, of the first that touches it.
 
     Parameters
     ----------
     shapes : array of Polygon or MultiPolygon
         On the plane, disjoint.
-    x, y : arrays, shape (n,)
-        Points on the plane, metres.
+    points : STRtree of Point, optional
+        The tree holds the points, so that each shape is prepared once and asked about many points.
+    count : int
+        How many points there are.
     """
-    found = np.full(len(x), len(shapes), dtype=np.int64)
-    if len(x) and len(shapes):
-        # The tree holds the points, so that each shape is prepared once and asked about many points.
-        shape, point = shapely.STRtree(shapely.points(x, y)).query(shapes, predicate="intersects")
+    found = np.full(count, len(shapes), dtype=np.int64)
+    if points is not None and len(shapes):
+        shape, point = points.query(shapes, predicate="intersects")
         np.minimum.at(found, point, shape)
     found[found == len(shapes)] = -1
     return found

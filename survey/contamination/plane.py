@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyproj
 import shapely
 
+from survey.contamination.threads import in_threads
 from survey.errors import LayerError
 
 DENSIFY_M = 100.0
@@ -148,7 +149,7 @@ def transformer(source: pyproj.CRS, target: pyproj.CRS) -> pyproj.Transformer:
 def polygons_only(shapes: Geometries) -> Geometries:
     """Return the shapes mended where invalid, and only what has an area of each (else an empty polygon)."""
     shapes = shapes.copy()
-    bad = ~shapely.is_valid(shapes)
+    bad = ~in_threads(shapely.is_valid, shapes)
     if bad.any():
         shapes[bad] = shapely.make_valid(shapes[bad])
     odd = ~np.isin(shapely.get_type_id(shapes), (3, 6))
@@ -186,6 +187,11 @@ def merged(polygons: Geometries, group: Ints, count: int) -> Geometries:
 
 def as_multipolygons(shapes: Geometries) -> Geometries:
     """Return every polygon as a multipolygon, so that a layer has one geometry type."""
-    parts, owner = shapely.get_parts(shapes, return_index=True)
+    single = shapely.get_type_id(shapes) != 6
+    if not single.any():
+        return shapes
+    parts, owner = shapely.get_parts(shapes[single], return_index=True)
     keep = ~shapely.is_empty(parts)
-    return merged(parts[keep], owner[keep], len(shapes))
+    result = shapes.copy()
+    result[single] = merged(parts[keep], owner[keep], int(single.sum()))
+    return result

@@ -19,9 +19,9 @@ from scipy.stats import binom, poisson
 
 from survey.contamination.plane import Floats, Ints
 
-_ALIGNED = 4.0
+_ALIGNED = 8.0
 """Rayleigh statistic of the bearings to the two nearest neighbours from which a cluster is looked at: random
-clusters reach it in one case of ten or so, rows of five and more practically always."""
+clusters reach it in one case of a hundred or so, rows of five and more practically always."""
 
 _MOST = 0.8
 """Share of the mines of a cluster that must stand in rows for its rows to be judged together."""

@@ -9,10 +9,19 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from survey.contamination.density import cell_polygons
+from survey.contamination.density import cell_corners
 from survey.contamination.ground import OUTSIDE_INTEREST
 from survey.contamination.hectares import NO_IMAGERY
-from survey.contamination.plane import Floats, Geometries, Ints, Plane, as_multipolygons, flat_crs, polygons_only
+from survey.contamination.plane import (
+    Floats,
+    Geometries,
+    Ints,
+    Plane,
+    as_multipolygons,
+    flat_crs,
+    polygons_only,
+    transformer,
+)
 from survey.contamination.polygon_checks import check_polygons
 from survey.contamination.rounding import largest_remainder_by_group
 from survey.contamination.turning import turning_points
@@ -80,9 +89,13 @@ def areas_layer(areas: pd.DataFrame, target: Target) -> gpd.GeoDataFrame:
 def grid_layer(cells: pd.DataFrame, districts: pd.DataFrame, cell_m: float, target: Target) -> gpd.GeoDataFrame:
     """Return the density grid, ordered by row and column."""
     codes = names_of(districts, cells["district"].to_numpy())["district_code"]
-    squares = cell_polygons(cells, cell_m)
-    geometry = target.plane.export(squares, target.crs, "cells")
-    table = cells.assign(district_code=codes.to_numpy(dtype=object), run_id=target.run_id)
+    # A million squares: their corners are moved as numbers, and become polygons once.
+    corners = cell_corners(cells, cell_m)
+    moved = transformer(target.plane.crs, flat_crs(target.crs, "layers")).transform(*corners.reshape(-1, 2).T)
+    squares = shapely.polygons(np.column_stack(moved).reshape(corners.shape)) if len(cells) else np.zeros(0, object)
+    known = [name for name in DENSITY_GRID.names if name in cells]
+    table = cells[known].assign(district_code=codes.to_numpy(dtype=object), run_id=target.run_id)
+    geometry = gpd.GeoSeries(squares, crs=target.crs)
     return conform(gpd.GeoDataFrame(table, geometry=geometry), DENSITY_GRID, crs=target.crs)
 
 
@@ -148,13 +161,15 @@ def district_coverage_layer(table: pd.DataFrame) -> pd.DataFrame:
 
 def turning_points_layer(areas: pd.DataFrame, benchmark: Floats, target: Target) -> gpd.GeoDataFrame:
     """Return the turning points, ordered by area, part, ring and number."""
-    points = turning_points(areas["shape"].to_numpy(dtype=object), benchmark, target.plane)
-    names = areas["area_id"].to_numpy(dtype=object)
-    points = points.assign(area_id=names[points["area"]], run_id=target.run_id)
-    rank = np.argsort(np.argsort(names, kind="stable"), kind="stable")
-    points = points.iloc[np.argsort(rank[points["area"].to_numpy()], kind="stable")].reset_index(drop=True)
-    shapes = shapely.points(points["x"].to_numpy(), points["y"].to_numpy()) if len(points) else np.zeros(0, object)
-    geometry = target.plane.export(shapes, target.crs, "turning points")
+    order = np.argsort(areas["area_id"].to_numpy(dtype=object), kind="stable")
+    points = turning_points(areas["shape"].to_numpy(dtype=object)[order], benchmark[order], target.plane)
+    geometry = gpd.GeoSeries(gpd.points_from_xy(points["lon"], points["lat"], crs=4326))
+    geometry = geometry.set_crs(target.crs) if flat_crs(target.crs, "layers") == flat_crs(4326, "") else (
+        geometry.to_crs(target.crs)
+    )
+    names = pd.Series(areas["area_id"].to_numpy(dtype=object)[order]).astype("str")
+    points["area_id"] = names.take(points["area"].to_numpy()).array
+    points["run_id"] = target.run_id
     return conform(gpd.GeoDataFrame(points, geometry=geometry), TURNING_POINTS, crs=target.crs)
 
 

@@ -26,15 +26,21 @@ def benchmarks(shapes: Geometries, plane: Plane) -> pd.DataFrame:
     if count == 0:
         return pd.DataFrame({"x": [], "y": [], "benchmark_lon": [], "benchmark_lat": []}, dtype="float64")
     coords, owner = shapely.get_coordinates(shapes, return_index=True)
+    first = np.searchsorted(owner, np.arange(count))
     tree = shapely.STRtree(shapes)
+    left = np.arange(count)
     for dx, dy in ((0.0, 1.0), (1.0, 0.0), (0.0, -1.0), (-1.0, 0.0)):
-        order = np.lexsort((coords[:, 0], -(coords[:, 0] * dx + coords[:, 1] * dy), owner))
-        first = order[np.searchsorted(owner[order], np.arange(count))]
-        there = coords[first] + BENCHMARK_M * np.array([dx, dy])
+        reach = coords[:, 0] * dx + coords[:, 1] * dy
+        farthest = np.flatnonzero(reach == np.maximum.reduceat(reach, first)[owner])
+        corner = farthest[np.searchsorted(owner[farthest], left)]
+        there = coords[corner] + BENCHMARK_M * np.array([dx, dy])
         taken, _ = tree.query(shapely.points(there), predicate="intersects")
-        free = np.isnan(spot[:, 0])
+        free = np.ones(len(left), dtype=bool)
         free[taken] = False
-        spot[free] = there[free]
+        spot[left[free]] = there[free]
+        left = left[~free]
+        if len(left) == 0:
+            break
     lon, lat = _degrees(spot, plane)
     return pd.DataFrame({"x": spot[:, 0], "y": spot[:, 1], "benchmark_lon": lon, "benchmark_lat": lat})
 
@@ -53,7 +59,7 @@ def turning_points(shapes: Geometries, benchmark: Floats, plane: Plane) -> pd.Da
     Returns
     -------
     DataFrame
-        ``area`` (position), ``part``, ``ring``, ``number``, ``point_type``, ``x``, ``y``, ``lon``, ``lat``, and true
+        ``area`` (position), ``part``, ``ring``, ``number``, ``point_type``, ``lon``, ``lat``, and true
         bearing and distance to the next point and from the benchmark.
     """
     xy, ring, about = _rings(shapes)
@@ -72,26 +78,29 @@ def turning_points(shapes: Geometries, benchmark: Floats, plane: Plane) -> pd.Da
     area = about["area"].to_numpy()[ring[at]]
     turn = plane.convergence(*_inner(shapes))
     bearing = np.degrees(np.arctan2(leg[at, 0], leg[at, 1])) + turn[area]
-    away = points - benchmark[area]
     lon, lat = _degrees(points, plane)
-    return pd.DataFrame(
+    points -= benchmark[area]  # from here on as seen from the benchmark
+    seen = np.degrees(np.arctan2(points[:, 0], points[:, 1])) + turn[area]
+    kind = np.where(number == 1, 0, np.where(step == 0, 1, 2))    return pd.DataFrame(
         {
             "area": area,
             "part": about["part"].to_numpy()[ring[at]],
             "ring": about["ring"].to_numpy()[ring[at]],
             "number": number,
-            "point_type": np.select([number == 1, step == 0], ["start", "turning"], default="intermediate"),
-            "x": points[:, 0],
-            "y": points[:, 1],
+            "point_type": pd.Series(["start", "turning", "intermediate"], dtype="str").take(kind).array,
             "lon": np.round(lon, 8),
             "lat": np.round(lat, 8),
-            "bearing_deg": np.round(bearing % 360.0, 2) % 360.0,
+            "bearing_deg": _bearings(bearing),
             "distance_m": np.round(length[at] / pieces[at], 2),
-            "benchmark_bearing_deg": np.round((np.degrees(np.arctan2(away[:, 0], away[:, 1])) + turn[area]) % 360.0, 2)
-            % 360.0,
-            "benchmark_distance_m": np.round(np.hypot(away[:, 0], away[:, 1]), 2),
+            "benchmark_bearing_deg": _bearings(seen),
+            "benchmark_distance_m": np.round(np.hypot(points[:, 0], points[:, 1]), 2),
         }
     )
+
+
+def _bearings(degrees: Floats) -> Floats:
+    """Return bearings from 0 to less than 360, rounded to a hundredth."""
+    return np.asarray(np.round(degrees % 360.0, 2) % 360.0)
 
 
 def _rings(shapes: Geometries) -> tuple[Floats, Ints, pd.DataFrame]:
@@ -104,10 +113,14 @@ def _rings(shapes: Geometries) -> tuple[Floats, Ints, pd.DataFrame]:
     coords, ring = coords[~closing], ring[~closing]
     count = np.bincount(ring, minlength=len(rings))
     first = np.cumsum(count) - count
-    order = np.lexsort((coords[:, 0], -coords[:, 1], ring))
-    north = order[first] - first if len(rings) else np.zeros(0, np.int64)
+    north = np.zeros(len(rings), np.int64)
+    if len(rings):
+        top = np.flatnonzero(coords[:, 1] == np.maximum.reduceat(coords[:, 1], first)[ring])
+        north = top[np.searchsorted(ring[top], np.arange(len(rings)))] - first
+    # Each ring is turned so that its northernmost corner comes first.
     place = (np.arange(len(ring)) - first[ring] - north[ring]) % count[ring]
-    moved = np.lexsort((place, ring))
+    moved = np.empty(len(ring), np.int64)
+    moved[first[ring] + place] = np.arange(len(ring))
     about = pd.DataFrame(
         {
             "area": area[part],

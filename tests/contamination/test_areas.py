@@ -30,7 +30,7 @@ def layers_of(
     return assess(objects, [piece(GROUND)], districts_from([GROUND]), settings, "run")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(-400, 400), st.integers(-400, 400), st.sampled_from(CODES)), min_size=1, max_size=40
@@ -65,7 +65,7 @@ def test_the_fadeout_follows_family_and_pattern_with_the_position_error_in_quadr
             area = layers_of([(0.0, 0.0)], code, error_m=error)["hazard_areas"].iloc[0]
             assert area["fadeout_m"] == pytest.approx(np.hypot(single, error), abs=2.1)
             radius = np.sqrt(area["area_m2"] / np.pi)
-            assert area["fadeout_m"] <= radius <= area["fadeout_m"] + 1.2
+            assert area["fadeout_m"] <= radius <= 1.03 * (area["fadeout_m"] + 1.0)  # an octagon round the circle
             assert area["fadeout_rule"].startswith(f"{family}/single")
 
 

@@ -72,7 +72,7 @@ def drawn_pieces(drawn: list[tuple]) -> list[gpd.GeoDataFrame]:
     return scenes
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(pieces, points, cuts, st.integers(0, 2**32 - 1))
 def test_every_square_metre_of_a_district_is_in_one_column(
     drawn: list[tuple], where: list[tuple[int, int]], at: list[int], seed: int
@@ -229,3 +229,25 @@ def test_areas_do_not_depend_on_the_output_crs_and_agree_with_the_ellipsoid_and_
     assert metres["districts"]["district_ha"].to_numpy() == pytest.approx(districts.area / 1e4, rel=1e-3)
     coverage = metres["coverage"]
     assert coverage["area_ha"].to_numpy() == pytest.approx(geodesic_ha(coverage.geometry), rel=1e-4)
+
+
+def test_what_was_not_analysed_saw_no_family() -> None:
+    blank = piece(square(0, 0, 300), "not_assessable", gsd_cm=1.0).assign(families="AT;AP_blast")
+    failed = piece(square(0, 300, 300), "not_analysed", reason="damaged", image="b").assign(families="AT")
+    nothing = drawn_objects(np.zeros((0, 2)))
+    layers = assess(nothing, [blank, failed], districts_from([square(0, 0, 1000)]), Contamination(), "run")
+    assert (layers["district_coverage"]["analysed_ha"] == 0).all()
+    assert (layers["coverage"]["families"] == "").all()
+    assert layers["district_coverage"]["not_assessable_ha"].iloc[0] == pytest.approx(9.0, rel=2e-3)
+
+
+def test_ground_where_only_indicators_could_be_seen_is_not_analysed_ground() -> None:
+    coarse = piece(square(0, 0, 300), families="indicator", gsd_cm=12.0)
+    objects = drawn_objects(np.array([[100.0, 100.0]]) + ORIGIN, "trench")
+    layers = assess(objects, [coarse], districts_from([square(0, 0, 1000)]), Contamination(), "run")
+    assert layers["districts"]["analysed_ha"].iloc[0] == 0.0
+    assert layers["districts"]["not_assessable_ha"].iloc[0] == pytest.approx(9.0, rel=2e-3)
+    by_family = layers["district_coverage"].set_index("family")["analysed_ha"]
+    assert by_family["indicator"] == pytest.approx(9.0, rel=2e-3)
+    assert by_family.drop("indicator").sum() == 0.0
+    assert len(layers["hazard_areas"]) == 1
