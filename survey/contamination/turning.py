@@ -81,7 +81,8 @@ def turning_points(shapes: Geometries, benchmark: Floats, plane: Plane) -> pd.Da
     lon, lat = _degrees(points, plane)
     points -= benchmark[area]  # from here on as seen from the benchmark
     seen = np.degrees(np.arctan2(points[:, 0], points[:, 1])) + turn[area]
-    kind = np.where(number == 1, 0, np.where(step == 0, 1, 2))    return pd.DataFrame(
+    kind = np.where(number == 1, 0, np.where(step == 0, 1, 2))
+    return pd.DataFrame(
         {
             "area": area,
             "part": about["part"].to_numpy()[ring[at]],
