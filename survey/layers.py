@@ -16,7 +16,7 @@ from survey.errors import LayerError
 from survey.hazards import FAMILIES
 
 Kind = Literal["text", "float", "int", "bool", "time"]
-_DTYPES: dict[Kind, str] = {
+_DTYPES: dict[Kind, Any] = {
     "text": "str",
     "float": "float64",
     "int": "Int64",
