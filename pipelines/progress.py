@@ -72,7 +72,7 @@ class _Count:
         """Say it in one line."""
         left = "" if self.left_s is None else f", {clock(self.left_s)} left"
         return (
-            f"{self.done_ha:.2f} of {self.total_ha:.2f} ha, {self.objects} suspected objects, "
+            f"{self.done_ha:.2f} of {self.total_ha:.2f} ha, {self.objects} sightings, "
             f"{self.rate_ha_h:.1f} ha/h{left}"
         )
 
