@@ -121,7 +121,8 @@ class Task:
 
 def examples_of(drawn: DrawnScene, site: str, seed: int) -> Examples:
     """Candidates of a drawn scene with the class of what they lie on."""
-    known = {c: tuple(map(nearest_scale, s)) for c, s in SCALES_M.items() if classes()[c].resolved_at(drawn.gsd_m * 100)}
+    resolved = {code: sizes for code, sizes in SCALES_M.items() if classes()[code].resolved_at(drawn.gsd_m * 100)}
+    known = {code: tuple(map(nearest_scale, sizes)) for code, sizes in resolved.items()}
     least = LEAST_STRENGTH["rgb"]
     found, x, y = search_picture(drawn.pixels, drawn.valid, drawn.gsd_m, known, least)
     inverse = ~drawn.transform
@@ -202,8 +203,9 @@ def thermal_examples(folder: Path) -> Iterator[Examples]:
             pixels, transform, bounds = dataset.read(), dataset.transform, shapely.box(*dataset.bounds)
         gsd = abs(transform.a)
         here = labels[labels.intersects(bounds)]
+        corner = np.array([transform.c, transform.f])
         outlines = shapely.transform(
-            np.asarray(here.geometry.values, dtype=object), lambda p: (p - (transform.c, transform.f)) * (1, -1)
+            np.asarray(here.geometry.values, dtype=object), lambda p, corner=corner: (p - corner) * np.array([1, -1])
         )
         found, x, y = search_picture(pixels, np.ones(pixels.shape[1:], bool), gsd, scales, LEAST_STRENGTH["thermal"])
         codes, _ = label_candidates(
@@ -241,7 +243,9 @@ def make_model(name: str, folder: Path, photos: Sequence[Path], scenes: int, cro
         "data": {
             "drawn_scenes": 0 if name == "thermal" else scenes,
             "photo_crops_with_drawn_objects": crops if photos and name != "thermal" else 0,
-            "photographs": sorted({CREDITS.get(path.parent.name, CREDITS.get(path.name, path.name)) for path in photos}),
+            "photographs": sorted(
+                {CREDITS.get(path.parent.name, CREDITS.get(path.name, path.name)) for path in photos}
+            ),
             "candidates": len(codes),
             "object_candidates_by_class": {str(code): int(n) for code, n in zip(known, counts, strict=True)},
         },

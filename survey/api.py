@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import geopandas as gpd
 import numpy as np
@@ -23,7 +24,7 @@ from survey.detection.search import Found, octaves_of, search
 from survey.errors import ImageryError
 from survey.hazards import classes, families_resolved_at
 from survey.imagery.chips import Chip, level_grid, read_chip
-from survey.imagery.scene import Scene
+from survey.imagery.scene import Role, Scene
 from survey.imagery.tiles import Tile
 from survey.imagery.visibility import CellBlock, assess_cells, cell_pixels, coverage_pieces
 from survey.layers import CANDIDATES, HAZARD_OBJECTS, SIGHTINGS, conform
@@ -106,7 +107,7 @@ def survey_tile(scene: Scene, a_pass: Pass, tile: Tile, model: Model) -> TileRes
     start = time.perf_counter()
     side = cell_pixels(a_pass.gsd_m)
     halo = max(a_pass.halo, side) if a_pass.finest else a_pass.halo
-    chip = read_chip(scene, a_pass.level, tile.window(halo, a_pass.multiple), model.roles)
+    chip = read_chip(scene, a_pass.level, tile.window(halo, a_pass.multiple), cast("tuple[Role, ...]", model.roles))
     cells = assess_cells(chip, tile, side) if a_pass.finest else None
     if not chip.valid.any():
         return TileResult(SIGHTINGS.empty(scene.grid.crs), cells, time.perf_counter() - start)
@@ -139,13 +140,13 @@ def _outlined(
         outline = outline_of(
             octaves[octave], int(found.row[i]) - top, int(found.col[i]) - left, float(found.diameter_px[i])
         )
-        ring = (outline.ring + (left, top)) * 2**octave
+        ring = (outline.ring + np.array([left, top])) * 2**octave
         ring = np.column_stack(chip.grid.to_ground(ring[:, 0], ring[:, 1]))
         pixel_m = chip.grid.gsd_m * 2**octave
         polygon = to_polygon(outline)
         polygons.append(shapely.Polygon(ring) if polygon.equals(shapely.Polygon(outline.ring)) else None)
         if polygons[-1] is None:
-            points = (shapely.get_coordinates(polygon) + (left, top)) * 2**octave
+            points = (shapely.get_coordinates(polygon) + np.array([left, top])) * 2**octave
             polygons[-1] = shapely.Polygon(np.column_stack(chip.grid.to_ground(points[:, 0], points[:, 1])))
         sizes.append((outline.length_px * pixel_m, outline.width_px * pixel_m, polygon.area * pixel_m**2))
     length, width, area = np.array(sizes).reshape(-1, 3).T
@@ -288,6 +289,7 @@ def _as_objects(
     table["evidence_class"], table["verification"] = "indication", "unverified"
     table["gsd_cm"] = [scenes[name].grid.gsd_cm for name in table["image"]]
     table["position_error_m"] = [scenes[name].position_error_m for name in table["image"]]
-    table["acquired_at"] = pd.to_datetime([scenes[name].acquired_at for name in table["image"]], utc=True)
+    moments = [scenes[name].acquired_at for name in table["image"]]
+    table["acquired_at"] = pd.to_datetime(pd.Index(moments, dtype=object), utc=True)
     table["model_version"], table["run_id"] = model_version, run_id
     return table.sort_values("object_id").reset_index(drop=True)

@@ -1,0 +1,1 @@
+"""From pixels to objects: candidates, their measures, their probability, their outlines and which scene owns them."""

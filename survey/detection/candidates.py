@@ -73,7 +73,8 @@ def strength_of(octave: NDArray[np.uint8], diameter_px: float) -> Strength:
 def _blur(image: Floats, sigma: float) -> Floats:
     radius = max(1, round(3 * sigma))
     kernel = cv2.getGaussianKernel(2 * radius + 1, sigma, cv2.CV_32F)
-    return cv2.sepFilter2D(image, cv2.CV_32F, kernel, kernel, borderType=cv2.BORDER_REPLICATE).reshape(image.shape)
+    blurred = cv2.sepFilter2D(image, cv2.CV_32F, kernel, kernel, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(blurred, dtype=np.float32).reshape(image.shape)
 
 
 def peaks_of(total: Floats, diameter_px: float, least: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -87,5 +87,6 @@ def pyramid(channels: Bytes, octaves: Sequence[int]) -> dict[int, Bytes]:
     for octave in range(1, max(octaves) + 1):
         finer = levels[octave - 1]
         size = (finer.shape[1] // 2, finer.shape[0] // 2)
-        levels[octave] = cv2.resize(finer, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], -1)
+        halved = np.asarray(cv2.resize(finer, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        levels[octave] = halved.reshape(size[1], size[0], -1)
     return levels

@@ -216,7 +216,7 @@ def measure(patches: Floats, detail: Floats, contrast: Floats, size: tuple[float
     -------
     float32 array, shape (n, number of features)
     """
-    sizes = np.tile(np.float32([np.log2(size[0]), size[1]]), (patches.shape[0], 1))
+    sizes = np.tile(np.array([np.log2(size[0]), size[1]], dtype=np.float32), (patches.shape[0], 1))
     columns = [function(patches) for function in MEASURES]
     columns += [detail_rings(detail, patches), detail_edges(detail), detail_harmonics(detail), contrast, sizes]
     return np.concatenate(columns, axis=1).astype(np.float32)

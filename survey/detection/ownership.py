@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import geopandas as gpd
 import numpy as np
@@ -66,7 +67,7 @@ def _best_first(
     order = np.argsort(size, kind="stable")
     edges = np.searchsorted(size[order], [0, 0.25, 0.75, 2.5, 8, np.inf])
     tree = cKDTree(centre)
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         members = order[low:high]
         if len(members):
             near = cKDTree(centre[members]).sparse_distance_matrix(

@@ -50,7 +50,7 @@ class Found:
         return Found(**{name: values[which] for name, values in vars(self).items()})
 
 
-def _middle(index: Ints, octave: Ints) -> Ints:
+def _middle(index: Ints, octave: Ints | int) -> Ints:
     return index * 2**octave + 2**octave // 2
 
 
@@ -90,7 +90,7 @@ def search(
         strength = strength_of(image, across)
         row, col = peaks_of(strength.total, across, least)
         top, left = corner[0] >> octave, corner[1] >> octave
-        at_row, at_col = _middle(row + top, np.int64(octave)), _middle(col + left, np.int64(octave))
+        at_row, at_col = _middle(row + top, octave), _middle(col + left, octave)
         inside = (at_row >= core[0]) & (at_row < core[1]) & (at_col >= core[2]) & (at_col < core[3])
         row, col, at_row, at_col = row[inside], col[inside], at_row[inside], at_col[inside]
         seen = valid[at_row - corner[0], at_col - corner[1]]
@@ -118,7 +118,7 @@ def _detail(
     if octave == 0:
         return detail_patches(octaves[0], row.astype(float), col.astype(float), across)
     # The middle of a pixel lies between two pixels of the octave below.
-    return detail_patches(octaves[octave - 1], 2 * row + 0.5, 2 * col + 0.5, 2 * across)
+    return detail_patches(octaves[octave - 1], 2 * row.astype(float) + 0.5, 2 * col.astype(float) + 0.5, 2 * across)
 
 
 def search_picture(

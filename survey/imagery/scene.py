@@ -245,9 +245,9 @@ def _assign_roles(
     else:
         found = {}
         for number, description in enumerate(dataset.descriptions, start=1):
-            role = _DESCRIPTIONS.get(re.sub(r"[^a-z]", "", (description or "").lower()))
-            if role is not None and role not in found:
-                found[role] = number
+            described = _DESCRIPTIONS.get(re.sub(r"[^a-z]", "", (description or "").lower()))
+            if described is not None and described not in found:
+                found[described] = number
         for number, interpretation in enumerate(dataset.colorinterp, start=1):
             named = _INTERPRETATIONS.get(interpretation) or _NAMED_INTERPRETATIONS.get(interpretation.name.lower())
             if named is not None and named not in found and number not in found.values():

@@ -1,0 +1,1 @@
+"""What people verified: labelled objects, the models trained on them, and how well those do."""
