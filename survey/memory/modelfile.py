@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -142,8 +144,9 @@ def load_model(path: str | Path | None, roles: Sequence[str]) -> Model:
     missing = [role for role in model.roles if role not in roles]
     if missing:
         raise ModelError(
-            f"Model {Path(path).name} needs the bands {', '.join(model.roles)}; the imagery has no {', '.join(missing)} "
-            f"(it has {', '.join(roles)}). Name the bands in [imagery] bands, or choose a model made for these."
+            f"Model {Path(path).name} needs the bands {', '.join(model.roles)}; the imagery has no "
+            f"{', '.join(missing)} (it has {', '.join(roles)}). Name the bands in [imagery] bands, or choose a "
+            "model made for these."
         )
     return model
 
@@ -172,37 +175,51 @@ def _shipped(roles: Sequence[str]) -> Path:
 
 def _read(path: Path) -> Model:
     parts = _unpack(path)
-    digest = hashlib.sha256()
-    for name in _PARTS[:3]:
-        digest.update(_content(name, parts[name]))
-    card = json.loads(parts["card.json"])
+    card, reference = (_parse(path, name, parts[name]) for name in ("card.json", "reference.json"))
     if card.get("protocol") != PROTOCOL:
         raise ModelError(f"Model {path} has protocol {card.get('protocol')!r}; this version reads {PROTOCOL}.")
     hazard, namer = (_build(path, name, parts[name]) for name in ("hazard.skops", "namer.skops"))
-    model = Model(
-        version=card["version"],
-        digest=digest.hexdigest(),
-        roles=tuple(card["roles"]),
-        scales_by_class={code: tuple(scales) for code, scales in card["scales_by_class"].items()},
-        least_strength=float(card["least_strength"]),
-        feature_set=card["feature_set"],
-        hazard=hazard,
-        namer=namer,
-        calibration=tuple(card["calibration"]),
-        card=card,
-    )
-    _ask_reference(path, model, json.loads(parts["reference.json"]))
+    digest = hashlib.sha256()
+    for name in _PARTS[:3]:
+        digest.update(_content(name, parts[name]))
+    try:
+        model = Model(
+            version=card["version"],
+            digest=digest.hexdigest(),
+            roles=tuple(card["roles"]),
+            scales_by_class={code: tuple(scales) for code, scales in card["scales_by_class"].items()},
+            least_strength=float(card["least_strength"]),
+            feature_set=card["feature_set"],
+            hazard=hazard,
+            namer=namer,
+            calibration=tuple(card["calibration"]),
+            card=card,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"Model {path}: card.json is damaged ({type(error).__name__}: {error}). Refused.") from error
+    _ask_reference(path, model, reference)
     return model
+
+
+def _parse(path: Path, name: str, data: bytes) -> dict[str, Any]:
+    try:
+        parsed = json.loads(data)
+    except ValueError as error:
+        raise ModelError(f"Model {path}: {name} is damaged ({error}). Refused.") from error
+    if not isinstance(parsed, dict):
+        raise ModelError(f"Model {path}: {name} is damaged (no table of names and values). Refused.")
+    return parsed
 
 
 def _unpack(path: Path) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(path) as archive:
             sizes = {info.filename: info.file_size for info in archive.infolist()}
-            if set(sizes) != set(_PARTS) or sum(sizes.values()) > _LARGEST_BYTES:
+            named = sorted(info.filename for info in archive.infolist())
+            if named != sorted(_PARTS) or sum(sizes.values()) > _LARGEST_BYTES:
                 raise ModelError(f"{path} is not a model file of this product, or is too large. Choose another.")
             return {name: archive.read(name) for name in _PARTS}
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, lzma.LZMAError, zlib.error) as error:
         raise ModelError(f"Model {path} cannot be read ({error}). Copy it again, or choose another.") from error
 
 
@@ -230,41 +247,50 @@ def _build(path: Path, name: str, data: bytes) -> Any:
     return estimator
 
 
-def _check_trees(path: Path, estimator: Any, depth: int = 0) -> None:
-    """Refuse trees whose child indices leave the tree or turn back: they would crash the process."""
-    if depth > 8:
-        raise ModelError(f"Model {path} is nested too deeply. Refused.")
-    predictors = getattr(estimator, "_predictors", None)
-    if predictors is not None:
-        for stage in predictors:
-            for predictor in stage:
-                nodes = predictor.nodes
-                inner = nodes["is_leaf"] == 0
-                _check_children(path, nodes["left"][inner], nodes["right"][inner], np.flatnonzero(inner), len(nodes))
-                if (nodes["feature_idx"][inner] < 0).any() or (
-                    nodes["feature_idx"][inner] >= estimator.n_features_in_
-                ).any():
-                    raise ModelError(f"Model {path} holds a tree that asks for a feature it has not. Refused.")
-    tree = getattr(estimator, "tree_", None)
-    if tree is not None:
-        inner = tree.children_left != -1
-        _check_children(
-            path, tree.children_left[inner], tree.children_right[inner], np.flatnonzero(inner), tree.node_count
-        )
-        if (tree.feature[inner] < 0).any() or (tree.feature[inner] >= tree.n_features).any():
-            raise ModelError(f"Model {path} holds a tree that asks for a feature it has not. Refused.")
-    for attribute in ("estimators_", "calibrated_classifiers_"):
-        for child in np.ravel(getattr(estimator, attribute, [])):
-            _check_trees(path, child, depth + 1)
-    for attribute in ("estimator", "estimator_", "base_estimator"):
-        child = getattr(estimator, attribute, None)
-        if child is not None and not isinstance(child, str):
-            _check_trees(path, child, depth + 1)
-    for _, step in getattr(estimator, "steps", []):
-        _check_trees(path, step, depth + 1)
+def _check_trees(path: Path, estimator: Any) -> None:
+    """Refuse trees, wherever in an estimator they hang, that would lead the process out of its memory or round."""
+    met: dict[int, Any] = {}
+    waiting = [estimator]
+    while waiting:
+        item = waiting.pop()
+        if id(item) in met:
+            continue
+        met[id(item)] = item
+        if isinstance(item, Mapping):
+            waiting.extend(item.values())
+        elif isinstance(item, list | tuple | set) or (isinstance(item, np.ndarray) and item.dtype == object):
+            waiting.extend(np.ravel(item) if isinstance(item, np.ndarray) else item)
+        else:
+            for predictor in (one for stage in getattr(item, "_predictors", ()) for one in stage):
+                _check_predictor(path, predictor, item.n_features_in_)
+            if hasattr(item, "tree_"):
+                _check_tree(path, item.tree_, item.n_features_in_)
+            waiting.extend(vars(item).values() if hasattr(item, "__dict__") else ())
+
+
+def _check_predictor(path: Path, predictor: Any, n_features: int) -> None:
+    nodes = predictor.nodes
+    inner = nodes["is_leaf"] == 0
+    _check_children(path, nodes["left"][inner], nodes["right"][inner], np.flatnonzero(inner), len(nodes))
+    _check_asked(path, nodes["feature_idx"][inner], n_features)
+    grouped = nodes["bitset_idx"][inner & (nodes["is_categorical"] != 0)]
+    _check_asked(path, grouped, min(len(predictor.raw_left_cat_bitsets), len(predictor.binned_left_cat_bitsets)))
+
+
+def _check_tree(path: Path, tree: Any, n_features: int) -> None:
+    inner = tree.children_left != -1
+    _check_children(path, tree.children_left[inner], tree.children_right[inner], np.flatnonzero(inner), tree.node_count)
+    _check_asked(path, tree.feature[inner], n_features)
+
+
+def _check_asked(path: Path, asked: NDArray[Any], count: int) -> None:
+    if (asked < 0).any() or (asked >= count).any():
+        raise ModelError(f"Model {path} holds a tree that asks for a feature it has not. Refused.")
 
 
 def _check_children(path: Path, left: NDArray[Any], right: NDArray[Any], parent: NDArray[Any], count: int) -> None:
+    if count < 1:
+        raise ModelError(f"Model {path} holds a tree without a root (tampered or damaged). Refused.")
     children = np.concatenate([left, right]).astype(np.int64)
     parents = np.concatenate([parent, parent])
     # Trees are stored with children after their parents; so a larger index can make no cycle.
@@ -275,13 +301,13 @@ def _check_children(path: Path, left: NDArray[Any], right: NDArray[Any], parent:
 
 
 def _ask_reference(path: Path, model: Model, reference: Mapping[str, Any]) -> None:
-    inputs = np.asarray(reference["inputs"], dtype=np.float32)
     try:
+        inputs = np.asarray(reference["inputs"], dtype=np.float32)
+        expectations = [np.asarray(reference[key], dtype=float) for key in ("hazard", "namer")]
         answers = (model.hazard.predict_proba(inputs)[:, 1], model.namer.predict_proba(inputs))
-    except (ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"Model {path} cannot answer its reference inputs ({error}). Refused.") from error
-    for answer, key in zip(answers, ("hazard", "namer"), strict=True):
-        expected = np.asarray(reference[key])
+    for answer, expected in zip(answers, expectations, strict=True):
         if answer.shape != expected.shape or not np.allclose(answer, expected, atol=_TOLERANCE):
             raise ModelError(
                 f"Model {path} answers its reference inputs differently here than where it was made "

@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import copy
+import json
+import os
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+import skops.io
+from sklearn.ensemble import RandomForestClassifier, StackingClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from survey.errors import ModelError
+from survey.memory.modelfile import load_model, save_model, shipped_models
+from survey.memory.training import Training, fit
+
+ROLES = ("red", "green", "blue")
+CARD = {
+    "version": "small-1", "roles": list(ROLES), "scales_by_class": {"mine_at": [0.24, 0.34], "crater": [2.7]},
+    "least_strength": 0.8, "feature_set": "polar-3", "calibration": [1.1, -0.2],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def table():
+    rng = np.random.default_rng(0)
+    codes = rng.choice(np.array(["", "mine_at", "crater"], dtype=object), 240)
+    features = rng.normal(0, 1, (240, 5)).astype(np.float32)
+    features[:, 0] += 2 * (codes == "mine_at")
+    features[:, 1] += 2 * (codes == "crater")
+    return features, codes
+
+
+@pytest.fixture(scope="module")
+def fitted(table):
+    features, codes = table
+    settings = Training(iterations=5, leaves=6, leaf_samples=5, feature_share=1.0)
+    return fit(features, codes, np.ones(len(codes)), np.arange(len(codes)) % 3, settings)
+
+
+@pytest.fixture(scope="module")
+def whole(fitted, table, tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "small.survey-model"
+    save_model(path, fitted.hazard, fitted.namer, CARD, table[0][:8])
+    return path
+
+
+@pytest.fixture
+def changed(whole, tmp_path):
+    """Write the model file again with other parts; None leaves a part out."""
+
+    def write(**parts):
+        with zipfile.ZipFile(whole) as archive:
+            kept = {name: archive.read(name) for name in archive.namelist()}
+        kept |= {name.replace("__", "."): data for name, data in parts.items()}
+        path = tmp_path / "changed.survey-model"
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, data in kept.items():
+                if data is not None:
+                    archive.writestr(name, data)
+        return path
+
+    return write
+
+
+def refused(path, match):
+    with pytest.raises(ModelError, match=match):
+        load_model(path, ROLES)
+
+
+def test_round_trip(whole, fitted, table, changed):
+    model = load_model(whole, (*ROLES, "nir"))
+    assert (model.version, model.roles, set(model.classes)) == ("small-1", ROLES, {"mine_at", "crater"})
+    assert model.scales_by_class["mine_at"] == (0.24, 0.34)
+    assert (model.least_strength, model.feature_set, model.calibration) == (0.8, "polar-3", (1.1, -0.2))
+    for name in ("hazard", "namer"):
+        asked = getattr(model, name).predict_proba(table[0])
+        assert asked.tobytes() == getattr(fitted, name).predict_proba(table[0]).tobytes()
+    assert not list(whole.parent.glob("*.part"))
+    # Another compression is the same model; another card is not.
+    assert load_model(changed(), ROLES).digest == model.digest
+    card = json.dumps({"protocol": 1, **CARD, "version": "small-2"})
+    assert load_model(changed(card__json=card), ROLES).digest != model.digest
+
+
+def test_what_ships_loads():
+    paths = list(shipped_models())
+    assert paths
+    for path in paths:
+        with zipfile.ZipFile(path) as archive:
+            roles = json.loads(archive.read("card.json"))["roles"]
+        assert load_model(path, roles).version == load_model(None, roles).version
+
+
+def test_wrong_roles(whole):
+    with pytest.raises(ModelError, match="no red, green"):
+        load_model(whole, ("thermal", "blue"))
+    with pytest.raises(ModelError, match="fits the bands elevation"):
+        load_model(None, ("elevation",))
+
+
+class Trap:
+    def __reduce__(self):
+        return os.mkdir, ("sprung",)
+
+
+def test_nothing_pickled_is_opened(tmp_path, monkeypatch, changed):
+    monkeypatch.chdir(tmp_path)
+    trap = pickle.dumps(Trap())
+    (tmp_path / "a.pkl").write_bytes(trap)
+    refused(tmp_path / "a.pkl", "cannot be read")
+    with zipfile.ZipFile(tmp_path / "b.joblib", "w") as archive:
+        archive.writestr("archive/data.pkl", trap)
+    refused(tmp_path / "b.joblib", "not a model file")
+    refused(changed(hazard__skops=trap), "hazard.skops is damaged")
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_missing_and_truncated_files(whole, tmp_path):
+    refused(tmp_path / "none.survey-model", "cannot be read")
+    data = whole.read_bytes()
+    for length in (0, 10, len(data) // 2, len(data) - 5):
+        cut = tmp_path / "cut.survey-model"
+        cut.write_bytes(data[:length])
+        refused(cut, "cannot be read")
+
+
+def test_a_byte_turned_anywhere_is_refused(whole, tmp_path):
+    data = whole.read_bytes()
+    spoiled = tmp_path / "spoiled.survey-model"
+    for at in range(200, len(data) - 500, len(data) // 12):
+        spoiled.write_bytes(data[:at] + bytes([data[at] ^ 0x5A]) + data[at + 1 :])
+        refused(spoiled, "spoiled")
+
+
+def test_members(changed):
+    refused(changed(more__txt=b"x"), "not a model file")
+    refused(changed(namer__skops=None), "not a model file")
+
+
+@pytest.mark.parametrize(
+    "card",
+    [b"{", b"[]", json.dumps({"protocol": 1}).encode(), json.dumps({"protocol": 1, **CARD, "roles": 3}).encode()],
+)
+def test_a_damaged_card(changed, card):
+    refused(changed(card__json=card), "card.json is damaged")
+
+
+def test_another_protocol(changed):
+    refused(changed(card__json=json.dumps({"protocol": 2, **CARD})), "protocol 2")
+
+
+def test_a_type_that_is_not_trusted(changed, fitted):
+    sly = make_pipeline(FunctionTransformer(os.getcwd), fitted.hazard)
+    refused(changed(hazard__skops=skops.io.dumps(sly)), "not trusted")
+
+
+def test_other_answers(changed, whole):
+    with zipfile.ZipFile(whole) as archive:
+        reference = json.loads(archive.read("reference.json"))
+    other = copy.deepcopy(reference)
+    other["hazard"][2] += 1e-3
+    refused(changed(reference__json=json.dumps(other)), "differently")
+    other = {**reference, "namer": reference["namer"][:3]}
+    refused(changed(reference__json=json.dumps(other)), "differently")
+    refused(changed(reference__json=json.dumps({**reference, "inputs": [[1.0]]})), "cannot answer")
+    refused(changed(reference__json=b"{}"), "cannot answer")
+
+
+def out_of_range(nodes, inner):
+    nodes["left"][inner[0]] = 10_000
+
+
+def cycle(nodes, inner):
+    nodes["right"][inner[-1]] = 0
+
+
+def meeting(nodes, inner):
+    nodes["left"][inner[0]] = nodes["right"][inner[0]]
+
+
+def strange_feature(nodes, inner):
+    nodes["feature_idx"][inner[0]] = 999
+
+
+def strange_group(nodes, inner):
+    nodes["is_categorical"][inner[0]], nodes["bitset_idx"][inner[0]] = 1, 77
+
+
+def tampered(estimator, change):
+    other = copy.deepcopy(estimator)
+    predictor = other._predictors[1][0]
+    nodes = predictor.nodes.copy()
+    inner = np.flatnonzero(nodes["is_leaf"] == 0)
+    assert len(inner) > 1
+    change(nodes, inner)
+    predictor.nodes = nodes
+    return other
+
+
+@pytest.mark.parametrize("part", ["hazard", "namer"])
+@pytest.mark.parametrize("change", [out_of_range, cycle, meeting, strange_feature, strange_group])
+def test_a_tampered_tree(changed, fitted, part, change):
+    data = skops.io.dumps(tampered(getattr(fitted, part), change))
+    refused(changed(**{f"{part}__skops": data}), "Refused")
+
+
+def test_a_tree_without_a_node(changed, fitted):
+    other = copy.deepcopy(fitted.hazard)
+    other._predictors[0][0].nodes = other._predictors[0][0].nodes[:0]
+    refused(changed(hazard__skops=skops.io.dumps(other)), "without a root")
+
+
+def test_a_tampered_tree_deep_inside(changed, fitted):
+    around = StackingClassifier([("one", fitted.hazard)])
+    around.final_estimator_ = make_pipeline(FunctionTransformer(), tampered(fitted.hazard, cycle))
+    refused(changed(hazard__skops=skops.io.dumps(around)), "astray")
+
+
+def test_a_forest_of_another_kind_is_read(tmp_path, fitted, table):
+    features, codes = table
+    forest = RandomForestClassifier(5, max_depth=4, random_state=0).fit(features, codes != "")
+    path = tmp_path / "forest.survey-model"
+    save_model(path, forest, fitted.namer, CARD, features[:8])
+    asked = load_model(path, ROLES).hazard.predict_proba(features)
+    assert np.allclose(asked, forest.predict_proba(features))
