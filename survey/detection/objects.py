@@ -71,14 +71,15 @@ def _component(mask: NDArray[np.uint8], centre: tuple[int, int], diameter_px: fl
     size = diameter_px**2
     if runs_out or area > 3.0 * size or area < 0.08 * size:
         return None
-    # Upsampled twice, so that a contour through pixel centres becomes an outline around them.
-    blown = np.kron((labels == label).astype(np.uint8), np.ones((4, 4), np.uint8))
-    contours, _ = cv2.findContours(np.pad(blown, 1), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    # Traced through pixel corners, four steps a pixel: through pixel centres it would be half a step small all round.
+    blown = np.pad(np.kron((labels == label).astype(np.uint8), np.ones((4, 4), np.uint8)), 1)
+    corners = blown[1:, 1:] | blown[:-1, 1:] | blown[1:, :-1] | blown[:-1, :-1]
+    contours, _ = cv2.findContours(corners, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     contour = max(contours, key=cv2.contourArea)
     contour = cv2.approxPolyDP(contour, 1.2, closed=True)
     if len(contour) < 3:
         return None
-    ring = (contour[:, 0, :].astype(np.float64) - 0.5) / 4
+    ring = contour[:, 0, :].astype(np.float64) / 4
     _, sides, _ = cv2.minAreaRect(ring.astype(np.float32))
     return Outline(ring, max(sides), min(sides))
 

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pictures import flat_disc, textured
+
+from survey.detection.candidates import peaks_of, strength_of
+from survey.detection.scales import plan_passes
+from survey.detection.search import octaves_of, search, search_picture
+
+GSD, SIDE, LEAST = 0.03, 480, 0.8
+SCALES = {"small": (0.24,), "large": (0.48,)}
+(PASS,) = plan_passes(GSD, SCALES)
+DISCS = [(60, 70, 8), (200, 133, 16), (310, 402, 9), (420, 60, 15), (5, 240, 8), (240, 240, 16)]
+
+
+def scene():
+    pixels = textured(SIDE, SIDE, seed=5, discs=DISCS)
+    valid = np.ones((SIDE, SIDE), bool)
+    valid[330:380, 150:260] = False
+    pixels[:, ~valid] = 0
+    return pixels, valid
+
+
+def look(row0, row1, col0, col1):
+    """Candidates of a core, through the window a tile would read."""
+    pixels, valid = scene()
+    halo, multiple = PASS.halo, PASS.multiple
+    top, left = ((edge - halo) // multiple * multiple for edge in (row0, col0))
+    bottom, right = (-(-(edge + halo) // multiple) * multiple for edge in (row1, col1))
+    far = 512
+    margins = ((far, far), (far, far))
+    window = (slice(top + far, bottom + far), slice(left + far, right + far))
+    part, seen = np.pad(pixels, ((0, 0), *margins))[:, window[0], window[1]], np.pad(valid, margins)[window]
+    return search(octaves_of(part, seen, PASS), seen, (top, left), (row0, row1, col0, col1), PASS, LEAST)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return look(0, SIDE, 0, SIDE)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.tuples(*[st.integers(0, SIDE - 1)] * 2), st.tuples(*[st.integers(1, 300)] * 2))
+def test_candidates_and_features_are_the_same_bits_through_any_window(whole, corner, size):
+    row0, col0 = corner
+    row1, col1 = min(SIDE, row0 + size[0]), min(SIDE, col0 + size[1])
+    part = look(row0, row1, col0, col1)
+    row, col = whole.level_pixel()
+    same = whole.take((row >= row0) & (row < row1) & (col >= col0) & (col < col1))
+    for name, values in vars(part).items():
+        assert values.tobytes() == getattr(same, name).tobytes(), name
+
+
+def test_each_disc_is_a_candidate_at_its_size_and_nothing_invalid_is(whole):
+    row, col = whole.level_pixel()
+    for r, c, diameter in DISCS:
+        near = np.hypot(row - r, col - c) <= 2.5
+        fits = np.isclose(whole.diameter_m, 0.24 if diameter < 12 else 0.48)
+        assert (near & fits).any(), (r, c)
+    assert len(row) > len(DISCS)
+    assert scene()[1][row, col].all()
+
+
+def test_a_picture_in_memory_gives_the_same_candidates(whole):
+    found, x, y = search_picture(*scene(), GSD, SCALES, LEAST)
+    assert found.features.tobytes() == whole.features.tobytes()
+    row, col = whole.level_pixel()
+    assert np.allclose(x, (col + 0.5) * GSD)
+    assert np.allclose(y, (row + 0.5) * GSD)
+
+
+@pytest.mark.parametrize("bright", [40, 240])
+@pytest.mark.parametrize("diameter", [7, 10, 13])
+def test_the_peak_lies_in_the_middle_of_a_disc(diameter, bright):
+    strength = strength_of(flat_disc(128, 61, 66, diameter, object_=bright), float(diameter))
+    peak = np.unravel_index(strength.total.argmax(), strength.total.shape)
+    assert peak == (61, 66)
+    assert np.sign(strength.contrast[61, 66, 0]) == np.sign(bright - 140)
+    row, col = peaks_of(strength.total, diameter, float(strength.total.max()))
+    assert (row.tolist(), col.tolist()) == ([61], [66])
+
+
+def test_flat_ground_has_no_candidate():
+    total = strength_of(np.full((64, 64, 3), 130, np.uint8), 8.0).total
+    assert peaks_of(total, 8.0, 0.1)[0].size == 0
+
+
+def test_of_equal_neighbours_the_first_stands():
+    total = np.zeros((40, 40), np.float32)
+    total[10, 10:13] = 5
+    total[30, 30] = 4
+    row, col = peaks_of(total, 8.0, 1.0)
+    assert list(zip(row.tolist(), col.tolist(), strict=True)) == [(10, 10), (30, 30)]
+
+
+@given(st.floats(0.5, 3.0))
+@settings(max_examples=10, deadline=None)
+def test_a_higher_bar_takes_a_part_of_what_a_lower_one_takes(bar):
+    total = strength_of(np.moveaxis(textured(96, 96, seed=3), 0, -1), 8.0).total
+    low = set(zip(*(a.tolist() for a in peaks_of(total, 8.0, 0.5)), strict=True))
+    high = set(zip(*(a.tolist() for a in peaks_of(total, 8.0, bar)), strict=True))
+    assert high <= low
+    assert all(total[at] >= bar for at in high)

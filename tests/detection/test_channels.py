@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pictures import textured
+
+from survey.detection.channels import channels_of, fill_invalid, pyramid
+
+
+def test_one_band_stays_as_it_is_and_grey_has_no_colour():
+    one = textured(16, 24, bands=1)
+    assert np.array_equal(channels_of(one)[..., 0], one[0])
+    grey = np.repeat(one, 3, axis=0)
+    channels = channels_of(grey)
+    assert np.array_equal(channels[..., 0], one[0])
+    assert (channels[..., 1:] == 128).all()
+
+
+def test_opponent_colours():
+    red, blue = np.zeros((3, 1, 1), np.uint8), np.zeros((3, 1, 1), np.uint8)
+    red[0], blue[2] = 160, 160
+    assert channels_of(red)[0, 0].tolist() == [40, 248, 188]
+    assert channels_of(blue)[0, 0].tolist() == [40, 128, 8]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.tuples(*[st.integers(0, 6)] * 2), st.tuples(*[st.integers(1, 4)] * 2))
+def test_octaves_are_the_same_through_any_window_on_multiples(first, size):
+    whole = pyramid(channels_of(textured(160, 160)), (0, 1, 2))
+    rows, cols = (slice(16 * a, 16 * (a + n)) for a, n in zip(first, size, strict=True))
+    part = pyramid(whole[0][rows, cols], (0, 1, 2))
+    for octave, image in part.items():
+        r, c = (slice(s.start >> octave, s.stop >> octave) for s in (rows, cols))
+        assert np.array_equal(image, whole[octave][r, c])
+
+
+def test_an_octave_is_the_rounded_mean():
+    channels = channels_of(textured(32, 48))
+    mean = channels.reshape(16, 2, 24, 2, 3).mean(axis=(1, 3))
+    assert np.abs(pyramid(channels, (1,))[1] - mean).max() <= 0.5
+
+
+def test_filling_leaves_valid_pixels_and_takes_the_mean_near_by():
+    pixels = textured(64, 64, bands=1)
+    valid = np.ones((64, 64), bool)
+    assert fill_invalid(pixels, valid, 16) is pixels
+    valid[10:14, 10:14] = False
+    valid[32:, 32:] = False
+    dirty = np.where(valid, pixels, 0)
+    filled = fill_invalid(dirty, valid, 16)
+    assert np.array_equal(filled[:, valid], pixels[:, valid])
+    block = pixels[0, :16, :16][valid[:16, :16]]
+    assert (filled[0, 10:14, 10:14] == int(block.mean())).all()
+    # A block with nothing valid takes its neighbours'; one with none around it either a middle grey.
+    around = pixels[0, 16:64, 16:64][valid[16:64, 16:64]].mean()
+    assert filled[0, 40, 40] == pytest.approx(around, abs=1.01)
+    assert (filled[0, 48:, 48:] == 128).all()
+    # What lay under the mask is of no account.
+    assert np.array_equal(fill_invalid(np.where(valid, pixels, 255).astype(np.uint8), valid, 16), filled)
