@@ -111,10 +111,8 @@ def _cast(table: pd.DataFrame, column: Column, layer: Layer) -> pd.Series:
         return pd.Series([None] * len(table), index=table.index).astype(dtype)
     values = table[column.name]
     try:
-        if column.kind == "time":
-            values = pd.to_datetime(values, utc=True).astype(dtype)
-        else:
-            values = values.astype(dtype)
+        moments = pd.to_datetime(values, utc=True) if column.kind == "time" else values
+        values = moments.astype(dtype)
     except (TypeError, ValueError) as error:
         raise LayerError(f"{where} must hold {column.kind}: {error}.") from error
     if not column.nullable and values.isna().any():
@@ -537,9 +535,9 @@ CALENDAR = Layer(
     (
         _text("resource", "kind of team or machine"),
         _count("teams", "how many there are"),
-        _number("days_min", "working days at the fastest published rate; null where none is at hand", "d", nullable=True),
-        _number("days_typical", "working days at the typical rate; null where none is at hand", "d", nullable=True),
-        _number("days_max", "working days at the slowest published rate; null where none is at hand", "d", nullable=True),
+        _number("days_min", "working days at the fastest published rate; null with none at hand", "d", nullable=True),
+        _number("days_typical", "working days at the typical rate; null with none at hand", "d", nullable=True),
+        _number("days_max", "working days at the slowest published rate; null with none at hand", "d", nullable=True),
         Column("bottleneck", "bool", "true for the resource that takes longest at the typical rate"),
         _text("note", "what the figure leaves out", nullable=True),
         _RUN_ID,
