@@ -9,7 +9,7 @@ import shapely
 from scipy.spatial import cKDTree
 
 from survey.contamination.cells import cell_areas
-from survey.contamination.density import Density, class_range, density_estimate
+from survey.contamination.density import Density, class_range, density_estimate, find_cells
 from survey.contamination.ground import share_out
 from survey.contamination.plane import Floats, Geometries, Ints
 from survey.contamination.rounding import largest_remainder_by_group
@@ -87,7 +87,7 @@ def describe(tallied: pd.DataFrame, shapes: Geometries, cells: pd.DataFrame, set
     """
     square_metres = shapely.area(shapes) if len(shapes) else np.zeros(0)
     inside = cell_areas(shapes, settings.cell_m)
-    at = pd.MultiIndex.from_frame(cells[["row", "col"]]).get_indexer(pd.MultiIndex.from_frame(inside[["row", "col"]]))
+    at = find_cells(cells, inside)
     full = settings.cell_m**2
     share = inside["area_m2"].to_numpy() / full
     count = len(shapes)

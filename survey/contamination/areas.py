@@ -174,10 +174,13 @@ def delineate(members: Members, settings: Areas) -> Delineation:
     tidy = Outlining(settings.simplify_m, settings.hole_m2)
     shapes = outlines(net, group, corner_fade, extra, tidy)
     rows = found.table.assign(family=family_of_row, area=found.table["group"])
-    while len(links := touching(shapes)):
+    links = touching(shapes, np.arange(len(shapes)))
+    while len(links):
         joint = together(len(shapes), links)
-        shapes, of_member = regrouped(shapes, joint, tidy), joint[of_member]
+        shapes, changed = regrouped(shapes, joint, tidy)
+        of_member = joint[of_member]
         rows["area"] = joint[rows["area"].to_numpy()]
+        links = touching(shapes, changed)  # what was not joined touches nothing but what was
     about = _about(members, of_member, (fade, pattern, fadeout.source), len(shapes))
     return Delineation(shapes, of_member, about.join(_row_facts(rows, len(shapes))), rows.drop(columns="group"))
 
@@ -296,8 +299,9 @@ def _row_facts(rows: pd.DataFrame, count: int) -> pd.DataFrame:
     )
 
 
-def identities(members: Members, area_of: Ints, count: int) -> list[str]:
+def identities(members: Members, drawn: Delineation) -> list[str]:
     """Return a digest of the members of each area: the same members, the same area."""
+    area_of, count = drawn.area_of, len(drawn.shapes)
     order = np.argsort(area_of, kind="stable")
     names = members.table["identity"].to_numpy(dtype=object)[order]
     bounds = np.searchsorted(area_of[order], np.arange(count + 1)).tolist()

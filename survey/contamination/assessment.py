@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import geopandas as gpd
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from survey.contamination import tables
 from survey.contamination.area_facts import by_object, describe, largest_share, share_areas, tally
-from survey.contamination.areas import Areas, delineate, identities, members_of
+from survey.contamination.areas import Areas, Delineation, delineate, identities, members_of
 from survey.contamination.density import Density, density_grid
 from survey.contamination.district_facts import by_method, in_district, objects_by_family
 from survey.contamination.districts import lay_out
@@ -29,7 +30,7 @@ from survey.contamination.evidence import Evidence, area_evidence, imagery_types
 from survey.contamination.ground import area_on_plane, join_coverage
 from survey.contamination.hectares import class_square_metres, coverage_by_family, cut_by_district, hectares
 from survey.contamination.methodology import Methodology, methodology_rules, suggest
-from survey.contamination.placing import place
+from survey.contamination.placing import place, with_visibility
 from survey.contamination.plane import Floats, Geometries, Ints, Plane
 from survey.contamination.terrain import Terrain, land_cover_by_area, slope_by_area
 from survey.contamination.turning import benchmarks
@@ -142,17 +143,23 @@ def assess(
     scenes = list(coverage)
     plane = Plane.around([districts, *scenes, objects])
     land = lay_out(districts, plane)
-    ground, footprints = join_coverage(scenes, plane, context.area_of_interest)
-    placed = place(objects, plane, land, ground, settings.density.detectability_floor)
+    placed, points = place(objects, plane, land)
     records = EVIDENCE.empty(crs=4326) if context.evidence is None else conform(context.evidence, EVIDENCE)
+    members = members_of(objects, placed, records, plane, settings.areas)
+    with ThreadPoolExecutor(1) as beside:  # areas are drawn from evidence alone, while the ground is joined
+        drawing = beside.submit(delineate, members, settings.areas)
+        ground, footprints = join_coverage(scenes, plane, context.area_of_interest)
+        placed = with_visibility(placed, points, ground, settings.density.detectability_floor)
+        cells = density_grid(ground, placed, land, settings.density)
+        cut = cut_by_district(ground, footprints, land)
+        by_class = class_square_metres(cut, ground, cells, settings.density.cell_m)
+        drawn = drawing.result()
 
-    cells = density_grid(ground, placed, land, settings.density)
-    hazard = hazard_areas((objects, placed, records, context.land_cover), cells, plane, land, settings)
-    areas, shares = hazard.table, share_areas(hazard.table, land)
+    ids = identities(members, drawn)
+    hazard = hazard_areas((objects, placed, records, context.land_cover), drawn, cells, (plane, land), settings)
+    areas, shares = hazard.table.assign(area_id=ids), share_areas(hazard.table, land)
     areas = areas.join(tables.names_of(districts, largest_share(shares, len(areas))))
 
-    cut = cut_by_district(ground, footprints, land)
-    by_class = class_square_metres(cut, ground, cells, settings.density.cell_m)
     totals = hectares(cut, ground, by_class).join(in_district(cut, ground, placed, shares, areas))
     totals = pd.DataFrame(districts.drop(columns="geometry")).reset_index(drop=True).join(totals)
 
@@ -185,24 +192,24 @@ def assess(
 
 def hazard_areas(
     known: tuple[gpd.GeoDataFrame, pd.DataFrame, gpd.GeoDataFrame, gpd.GeoDataFrame | None],
+    drawn: Delineation,
     cells: pd.DataFrame,
-    plane: Plane,
-    land: Geometries,
+    where: tuple[Plane, Geometries],
     settings: Contamination,
 ) -> HazardAreas:
-    """Draw the hazard areas, describe them, judge the evidence, and suggest methods with their effort.
+    """Describe the hazard areas, judge the evidence, and suggest methods with their effort.
 
     Parameters
     ----------
     known : objects, where they are placed, other evidence, land cover
+    drawn : Delineation
     cells : DataFrame
         From :func:`survey.contamination.density.density_grid`.
-    plane : Plane
-    land : array of geometry
-        Districts on the plane.
+    where : the plane, and the districts on it
     settings : Contamination
     """
     objects, placed, records, land_cover = known
+    plane, land = where
     rules, types = methodology_rules(settings.methodology), read_evidence_table(settings.evidence.table)
     rates = read_productivity(settings.methodology.productivity)
     check_rates(rules, rates)
@@ -211,8 +218,6 @@ def hazard_areas(
         at_hand = read_resources(settings.methodology.resources, rates)
     machines = machines_at_hand(rates, at_hand)
 
-    members = members_of(objects, placed, records, plane, settings.areas)
-    drawn = delineate(members, settings.areas)
     shapes, area_of, count = drawn.shapes, drawn.area_of, len(drawn.shapes)
     tallied = tally(objects, placed, area_of, count)
     areas = drawn.about.join(tallied).join(describe(tallied, shapes, cells, settings.density))
@@ -226,9 +231,7 @@ def hazard_areas(
     steps = step_days(areas, rules, rates, machines)
     spot = benchmarks(shapes, plane)
     areas = areas.join(area_days(steps, count)).join(spot[["benchmark_lon", "benchmark_lat"]])
-    areas = areas.assign(
-        shape=shapes, area_id=identities(members, area_of, count), status="open", residual_note=RESIDUAL_NOTE
-    )
+    areas = areas.assign(shape=shapes, status="open", residual_note=RESIDUAL_NOTE)
     schedule = pd.DataFrame() if at_hand is None else calendar(steps, at_hand)
     rows = drawn.rows.assign(bearing_deg=((drawn.rows["bearing_deg"] + turn[drawn.rows["area"]]) % 180.0).round(2))
     return HazardAreas(areas, area_of, rows, evidence, steps, schedule, spot[["x", "y"]].to_numpy())

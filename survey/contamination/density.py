@@ -11,12 +11,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import shapely
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.special import gammaincinv
 
 from survey.contamination.cells import cell_areas
-from survey.contamination.placing import assign
+from survey.contamination.placing import Points
 from survey.contamination.plane import Bools, Floats, Geometries, Ints
 from survey.layers import CELL_CLASSES, DISTRICT_CLASSES
 
@@ -157,8 +156,8 @@ def density_grid(ground: pd.DataFrame, placed: pd.DataFrame, districts: Geometri
     cells["expected_objects"] = np.round(cells["expected_objects"], 6)
     own_seen = np.divide(cells["visible_m2"], analysed, out=np.zeros(len(cells)), where=~blind)
     cells["detectability"] = np.round(own_seen, 4)
-    middles = shapely.points((cells[["col", "row"]].to_numpy() + 0.5) * settings.cell_m)
-    cells["district"] = assign(districts, shapely.STRtree(middles) if len(middles) else None, len(middles))
+    middle = (cells[["col", "row"]].to_numpy(dtype=np.float64) + 0.5) * settings.cell_m
+    cells["district"] = Points.of(middle[:, 0], middle[:, 1]).within(districts)
     return cells
 
 
@@ -168,6 +167,18 @@ def class_range(low: Floats, high: Floats, settings: Density) -> npt.NDArray[np.
     table = np.array([[a if a == b else f"{a} to {b}" for b in names] for a in names], dtype=object)
     result: npt.NDArray[np.object_] = table[settings.class_number(low), settings.class_number(high)]
     return result
+
+
+def find_cells(cells: pd.DataFrame, wanted: pd.DataFrame) -> Ints:
+    """Return the position in ``cells`` of each cell of ``wanted``, by ``col`` and ``row``, or -1."""
+    if len(cells) == 0:
+        return np.full(len(wanted), -1, dtype=np.int64)
+    west, width = int(cells["col"].min()), int(np.ptp(cells["col"].to_numpy())) + 1
+    col = wanted["col"].to_numpy() - west
+    keys = cells["row"].to_numpy() * width + cells["col"].to_numpy() - west  # ascending, as the cells are ordered
+    sought = wanted["row"].to_numpy() * width + col
+    at = np.minimum(np.searchsorted(keys, sought), len(keys) - 1)
+    return np.where((keys[at] == sought) & (col >= 0) & (col < width), at, -1)
 
 
 def cell_corners(cells: pd.DataFrame, cell_m: float) -> Floats:
@@ -181,19 +192,21 @@ def _cells(ground: pd.DataFrame, cell_m: float) -> pd.DataFrame:
     """Return every cell that touches imaged ground, with how much of it was analysed, visible, under vegetation."""
     ground = ground[ground["status"] != "not_analysed"]
     table = cell_areas(ground["shape"].to_numpy(dtype=object), cell_m)
-    piece = table["shape"].to_numpy()
-    analysed = (ground["status"] == "analysed").to_numpy()[piece] * table["area_m2"].to_numpy()
-    seen = ground["detectability"].to_numpy(dtype=np.float64)[piece] * analysed
+    piece, square_metres = table["shape"].to_numpy(), table["area_m2"].to_numpy()
+    analysed = (ground["status"] == "analysed").to_numpy()[piece] * square_metres
     cover = ground["vegetation"].to_numpy(dtype=np.float64)[piece]
-    table = table.assign(
-        analysed_m2=analysed,
-        visible_m2=seen,
-        vegetated_m2=np.nan_to_num(cover) * table["area_m2"].to_numpy(),
-        vegetation_known_m2=np.isfinite(cover) * table["area_m2"].to_numpy(),
-    )
-    sums = ["analysed_m2", "visible_m2", "vegetated_m2", "vegetation_known_m2"]
-    cells = table.groupby(["row", "col"], sort=True)[sums].sum().reset_index()
-    cells["cell_id"] = cells["col"].astype("int64").astype(str) + "_" + cells["row"].astype("int64").astype(str)
+    col, row = table["col"].to_numpy(), table["row"].to_numpy()
+    west, width = (int(col.min()), int(np.ptp(col)) + 1) if len(col) else (0, 1)
+    key, cell = np.unique(row * width + (col - west), return_inverse=True)
+    cells = pd.DataFrame({"row": key // width, "col": key % width + west})
+    for name, values in (
+        ("analysed_m2", analysed),
+        ("visible_m2", ground["detectability"].to_numpy(dtype=np.float64)[piece] * analysed),
+        ("vegetated_m2", np.nan_to_num(cover) * square_metres),
+        ("vegetation_known_m2", np.isfinite(cover) * square_metres),
+    ):
+        cells[name] = np.bincount(cell.reshape(-1), weights=values, minlength=len(cells))
+    cells["cell_id"] = [f"{c}_{r}" for c, r in zip(cells["col"].tolist(), cells["row"].tolist(), strict=True)]
     return cells
 
 

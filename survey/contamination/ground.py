@@ -55,7 +55,7 @@ def join_coverage(
     tables = [table for table, _ in projected if len(table)]
     if not tables:
         empty = pd.DataFrame(conform(pd.DataFrame(), COVERAGE_PIECES).drop(columns="geometry"))
-        return empty.assign(shape=np.zeros(0, object)), np.zeros(0, object)
+        return empty.assign(scene="", shape=np.zeros(0, object)), np.zeros(0, object)
     footprints = np.concatenate([footprint for _, footprint in projected])
     pieces = pd.concat(tables, ignore_index=True)
     if area_of_interest is not None:
@@ -83,7 +83,12 @@ def _on_plane(scenes: gpd.GeoDataFrame, plane: Plane) -> tuple[pd.DataFrame, Geo
     first = np.unique(group, return_index=True)[1]
     dissolved = pieces.iloc[first].reset_index(drop=True)
     whole = _together(shapes, group)
-    footprints = _together(whole, dissolved["image"].astype("category").cat.codes.to_numpy(dtype=np.int64))
+    scene = dissolved["image"].astype("category").cat.codes.to_numpy(dtype=np.int64)
+    footprints = _together(whole, scene)
+    # A scene whose pieces add up to its outline is cut up without overlaps: its pieces need not be compared.
+    parts = np.bincount(scene, weights=shapely.area(whole), minlength=len(footprints))
+    exact = np.abs(parts - shapely.area(footprints)) <= 1e-9 * parts
+    dissolved["scene"] = [f"{scenes.crs}/{n}" if fits else "" for n, fits in zip(scene, exact[scene], strict=True)]
     whole, footprints = (
         polygons_only(plane.project(gpd.GeoSeries(one, crs=scenes.crs), "coverage pieces"))
         for one in (whole, footprints)
@@ -145,7 +150,8 @@ def _disjoint(pieces: pd.DataFrame) -> pd.DataFrame:
     whole = pieces["shape"].to_numpy(dtype=object)
     rest = whole.copy()
     low, high = shapely.STRtree(whole).query(whole, predicate="intersects")
-    pairs = high < low
+    scene = pieces["scene"].to_numpy(dtype=object)
+    pairs = (high < low) & ((scene[low] != scene[high]) | (scene[low] == ""))
     low, high = low[pairs], high[pairs]
     order = np.lexsort((high, low))
     low, high = low[order], high[order]

@@ -9,6 +9,7 @@ import pandas as pd
 import shapely
 
 from survey.contamination.cells import cell_areas
+from survey.contamination.density import find_cells
 from survey.contamination.ground import share_out
 from survey.contamination.overlay import split
 from survey.contamination.plane import Floats, Geometries, Ints, merged, polygons_only
@@ -100,8 +101,7 @@ def class_square_metres(cut: DistrictGround, ground: pd.DataFrame, cells: pd.Dat
     count, width = len(cut.district_m2), len(DISTRICT_CLASSES)
     analysed = (ground["status"] == "analysed").to_numpy()[cut.piece]
     table = cell_areas(cut.shapes[analysed], cell_m)
-    number = pd.MultiIndex.from_frame(cells[["row", "col"]])
-    at = number.get_indexer(pd.MultiIndex.from_frame(table[["row", "col"]]))
+    at = find_cells(cells, table)
     district = cut.district[analysed][table["shape"].to_numpy()]
     sums = []
     for column in ("number", "confirmed_number"):

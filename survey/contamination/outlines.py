@@ -109,9 +109,9 @@ def _filled(xy: Floats, triangles: Ints, group: Ints) -> tuple[Geometries, Ints]
 
     def joined(start: Ints, stop: Ints) -> Geometries:
         # A stretch of groups at a time: their triangles need a hundred times the memory of their outlines.
-        corners = triangles[start[0] : stop[-1]][:, [0, 1, 2, 0]]
-        rings = shapely.polygons(xy[corners])
-        together = shapely.geometrycollections(rings, indices=np.repeat(np.arange(len(start)), stop - start))
+        rings = xy[triangles[start[0] : stop[-1]][:, [0, 1, 2, 0]]]
+        offsets = np.arange(0, 4 * len(rings) + 1, 4), np.arange(len(rings) + 1), np.append(start, stop[-1]) - start[0]
+        together = shapely.from_ragged_array(shapely.GeometryType.MULTIPOLYGON, rings.reshape(-1, 2), offsets)
         whole: Geometries = shapely.coverage_union_all(together[:, None], axis=1)
         odd = ~shapely.is_valid(whole)  # nearly flat triangles may overlap by rounding
         whole[odd] = shapely.union_all(together[odd][:, None], axis=1)
@@ -169,14 +169,23 @@ def without_small_holes(shapes: Geometries, hole_m2: float) -> Geometries:
     return result
 
 
-def touching(shapes: Geometries) -> Ints:
-    """Return the pairs of shapes that touch or overlap, shape (k, 2)."""
-    left, right = shapely.STRtree(shapes).query(shapes, predicate="intersects")
-    pairs = left < right
-    return np.column_stack([left[pairs], right[pairs]])
+def touching(shapes: Geometries, among: Ints) -> Ints:
+    """Return the pairs of shapes that touch or overlap, one of them from ``among``, shape (k, 2)."""
+    one, other = shapely.STRtree(shapes).query(shapes[among], predicate="intersects")
+    pairs = np.sort(np.column_stack([among[one], other]), axis=1)
+    return np.unique(pairs[pairs[:, 0] < pairs[:, 1]], axis=0)
 
 
-def regrouped(shapes: Geometries, group: Ints, tidy: Outlining) -> Geometries:
-    """Return the union of the shapes of each group, without vertices too close to each other."""
-    joined = without_small_holes(polygons_only(_united(shapes, group, int(group.max()) + 1)), tidy.hole_m2)
-    return polygons_only(shapely.remove_repeated_points(joined, _STEP_M))
+def regrouped(shapes: Geometries, group: Ints, tidy: Outlining) -> tuple[Geometries, Ints]:
+    """Return the union of the shapes of each group, without vertices too close to each other, and which are new."""
+    count = int(group.max()) + 1
+    result = np.full(count, shapely.Polygon(), dtype=object)
+    many = np.bincount(group, minlength=count) > 1
+    single = ~many[group]
+    result[group[single]] = shapes[single]
+    new = np.flatnonzero(many)
+    place = np.cumsum(many) - 1
+    joined = polygons_only(_united(shapes[~single], place[group[~single]], len(new)))
+    joined = without_small_holes(joined, tidy.hole_m2)
+    result[new] = polygons_only(shapely.remove_repeated_points(joined, _STEP_M))
+    return result, new

@@ -2,22 +2,51 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
 
-from survey.contamination.plane import Geometries, Plane, flat_crs
+from survey.contamination.plane import Floats, Geometries, Ints, Plane, flat_crs
+from survey.contamination.threads import in_threads
 from survey.hazards import ITEM_FAMILIES, MINE_FAMILIES
 
 COUNTED_FAMILIES = (*ITEM_FAMILIES, "unknown")
 """Families that density counts. An unknown object is a suspected item whose class is not known: it counts."""
 
 
-def place(
-    objects: gpd.GeoDataFrame, plane: Plane, districts: Geometries, ground: pd.DataFrame, floor: float
-) -> pd.DataFrame:
-    """Return what the map plane must know of every object, on the objects' index.
+@dataclass(frozen=True)
+class Points:
+    """Points on the plane in a tree, so that each shape is prepared once and asked about many points."""
+
+    tree: shapely.STRtree
+    count: int
+
+    @classmethod
+    def of(cls, x: Floats, y: Floats) -> Points:
+        """Return the points with these coordinates, metres."""
+        return cls(shapely.STRtree(shapely.points(x, y)), len(x))
+
+    def within(self, shapes: Geometries) -> Ints:
+        """Return the position of the shape each point lies in, or -1; on a boundary, of the first that touches it.
+
+        Parameters
+        ----------
+        shapes : array of Polygon or MultiPolygon
+            On the plane, disjoint.
+        """
+        found = np.full(self.count, len(shapes), dtype=np.int64)
+        if self.count and len(shapes):
+            shape, point = self.tree.query(shapes, predicate="intersects")
+            np.minimum.at(found, point, shape)
+        found[found == len(shapes)] = -1
+        return found
+
+
+def place(objects: gpd.GeoDataFrame, plane: Plane, districts: Geometries) -> tuple[pd.DataFrame, Points]:
+    """Return where every object lies and what it counts, on the objects' index, and a tree of their points.
 
     Parameters
     ----------
@@ -26,45 +55,55 @@ def place(
     plane : Plane
     districts : array of geometry
         Disjoint, on the plane.
-    ground : DataFrame
-        From :func:`survey.contamination.ground.join_coverage`.
-    floor : float
-        Smallest detectability that is divided by.
 
     Returns
     -------
-    DataFrame
+    placed : DataFrame
         ``x``, ``y`` (representative point, m), ``district`` (position or -1), ``active`` (neither rejected nor
-        clutter), ``confirmed``, ``item`` (density counts it), ``mine``,
-        ``indicator``, ``weight`` (1 where confirmed, else the probability), ``detectability``, ``expected``
-        (weight over detectability).
+        clutter), ``confirmed``, ``item`` (density counts it), ``mine``, ``indicator``, ``weight`` (1 where
+        confirmed, else the probability).
+    points : Points
     """
     x, y = _points(objects, plane)
-    tree = shapely.STRtree(shapely.points(x, y)) if len(x) else None
-    piece = assign(ground["shape"].to_numpy(dtype=object), tree, len(x))
-    status = np.append(ground["status"].to_numpy(dtype=object), "")[piece]
-    seen = np.append(ground["detectability"].to_numpy(dtype=np.float64), 1.0)[piece]
+    points = Points.of(x, y)
     family = objects["family"].astype(object)
     confirmed = (objects["verification"] == "confirmed").to_numpy()
     active = (objects["verification"] != "rejected").to_numpy() & (family != "clutter").to_numpy()
-    weight = np.where(confirmed, 1.0, np.clip(objects["probability"].to_numpy(dtype=np.float64), 0.0, 1.0))
-    detectability = np.where(status == "analysed", np.maximum(seen, floor), 1.0)
-    return pd.DataFrame(
+    placed = pd.DataFrame(
         {
             "x": x,
             "y": y,
-            "district": assign(districts, tree, len(x)),
+            "district": points.within(districts),
             "active": active,
             "confirmed": confirmed,
             "item": family.isin(COUNTED_FAMILIES).to_numpy(),
             "mine": family.isin(MINE_FAMILIES).to_numpy(),
             "indicator": (family == "indicator").to_numpy(),
-            "weight": weight,
-            "detectability": detectability,
-            "expected": weight / detectability,
+            "weight": np.where(confirmed, 1.0, np.clip(objects["probability"].to_numpy(dtype=np.float64), 0.0, 1.0)),
         },
         index=objects.index,
     )
+    return placed, points
+
+
+def with_visibility(placed: pd.DataFrame, points: Points, ground: pd.DataFrame, floor: float) -> pd.DataFrame:
+    """Add how visible objects were where each lies: ``detectability``, and ``expected``, the weight over it.
+
+    Parameters
+    ----------
+    placed, points
+        From :func:`place`.
+    ground : DataFrame
+        From :func:`survey.contamination.ground.join_coverage`. Where nothing was analysed, detectability is taken
+        for 1: how much was missed there is not known, and the ground is not assessable anyway.
+    floor : float
+        Smallest detectability that is divided by.
+    """
+    piece = points.within(ground["shape"].to_numpy(dtype=object))
+    analysed = np.append((ground["status"] == "analysed").to_numpy(), False)[piece]
+    seen = np.append(ground["detectability"].to_numpy(dtype=np.float64), 1.0)[piece]
+    detectability = np.where(analysed, np.maximum(seen, floor), 1.0)
+    return placed.assign(detectability=detectability, expected=placed["weight"] / detectability)
 
 
 def _points(objects: gpd.GeoDataFrame, plane: Plane) -> tuple[np.ndarray, np.ndarray]:
@@ -73,7 +112,7 @@ def _points(objects: gpd.GeoDataFrame, plane: Plane) -> tuple[np.ndarray, np.nda
         return np.zeros(0), np.zeros(0)
     shapes = np.asarray(objects.geometry.values, dtype=object)
     bare = shapely.is_missing(shapes) | shapely.is_empty(shapes)
-    inside = shapely.point_on_surface(shapes[~bare])
+    inside = in_threads(shapely.point_on_surface, shapes[~bare])
     coords = np.empty((len(shapes), 2))
     for chosen, points, crs in (
         (~bare, inside, objects.crs),
@@ -83,23 +122,3 @@ def _points(objects: gpd.GeoDataFrame, plane: Plane) -> tuple[np.ndarray, np.nda
             source = flat_crs(crs, "hazard objects")
             coords[chosen] = shapely.get_coordinates(plane.transform(points, source, plane.crs, "hazard objects"))
     return coords[:, 0], coords[:, 1]
-
-
-def assign(shapes: Geometries, points: shapely.STRtree | None, count: int) -> np.ndarray:
-    """Return the position of the shape each point lies in, or -1; on a boundary, of the first that touches it.
-
-    Parameters
-    ----------
-    shapes : array of Polygon or MultiPolygon
-        On the plane, disjoint.
-    points : STRtree of Point, optional
-        The tree holds the points, so that each shape is prepared once and asked about many points.
-    count : int
-        How many points there are.
-    """
-    found = np.full(count, len(shapes), dtype=np.int64)
-    if points is not None and len(shapes):
-        shape, point = points.query(shapes, predicate="intersects")
-        np.minimum.at(found, point, shape)
-    found[found == len(shapes)] = -1
-    return found
