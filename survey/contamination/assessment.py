@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import geopandas as gpd
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+import pyproj
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from survey.contamination import tables
 from survey.contamination.area_facts import by_object, describe, largest_share, share_areas, tally
@@ -51,6 +52,16 @@ class Contamination(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     crs: str = "EPSG:4326"
+
+    @field_validator("crs")
+    @classmethod
+    def _known(cls, crs: str) -> str:
+        try:
+            pyproj.CRS(crs)
+        except pyproj.exceptions.CRSError as error:
+            raise ValueError(f"{crs!r} is no coordinate reference system; write for instance EPSG:32638") from error
+        return crs
+
     areas: Areas = Areas()
     density: Density = Density()
     methodology: Methodology = Methodology()

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from survey.contamination.overlay import CRUMB_M2, split
+from survey.contamination.overlay import CRUMB_M2, outline, split
 from survey.contamination.plane import Bools, Floats, Geometries, Ints, Plane, polygons_only
 from survey.contamination.threads import in_threads
 from survey.hazards import FAMILIES, ITEM_FAMILIES
@@ -84,7 +84,7 @@ def _on_plane(scenes: gpd.GeoDataFrame, plane: Plane) -> tuple[pd.DataFrame, Geo
     dissolved = pieces.iloc[first].reset_index(drop=True)
     whole = _together(shapes, group)
     scene = dissolved["image"].astype("category").cat.codes.to_numpy(dtype=np.int64)
-    footprints = _together(whole, scene)
+    footprints = polygons_only(np.array([outline(whole[scene == n]) for n in range(scene.max() + 1)], dtype=object))
     # A scene whose pieces add up to its outline is cut up without overlaps: its pieces need not be compared.
     parts = np.bincount(scene, weights=shapely.area(whole), minlength=len(footprints))
     exact = np.abs(parts - shapely.area(footprints)) <= 1e-9 * parts

@@ -151,7 +151,8 @@ def polygons_only(shapes: Geometries) -> Geometries:
     shapes = shapes.copy()
     bad = ~in_threads(shapely.is_valid, shapes)
     if bad.any():
-        shapes[bad] = shapely.make_valid(shapes[bad])
+        # Parts that overlap are joined; the older method would cut a hole where they do.
+        shapes[bad] = in_threads(shapely.make_valid, shapes[bad], method="structure", keep_collapsed=False)
     odd = ~np.isin(shapely.get_type_id(shapes), (3, 6))
     if odd.any():
         parts, owner = shapely.get_parts(shapes[odd], return_index=True)

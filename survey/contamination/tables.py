@@ -12,6 +12,7 @@ import shapely
 from survey.contamination.density import cell_corners
 from survey.contamination.ground import OUTSIDE_INTEREST
 from survey.contamination.hectares import NO_IMAGERY
+from survey.contamination.overlay import without_crumbs
 from survey.contamination.plane import (
     Floats,
     Geometries,
@@ -230,6 +231,6 @@ def centres(shapes: Geometries) -> tuple[Floats, Floats]:
 
 def exported(shapes: Geometries, target: Target, what: str) -> gpd.GeoSeries:
     """Return polygons in the output CRS, valid there too, as multipolygons."""
-    series = target.plane.export(shapes, target.crs, what)
+    series = target.plane.export(without_crumbs(shapes), target.crs, what)
     moved = np.asarray(series.values, dtype=object)
     return gpd.GeoSeries(as_multipolygons(polygons_only(moved)), crs=series.crs)

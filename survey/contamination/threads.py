@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import shapely
 
 _MOST = 4
 """Threads at most: beyond them memory, not the processor, sets the pace."""
 
-_WORTH = 512
-"""Rows from which a call is split up."""
+_WORTH = 20_000
+"""Coordinates from which a call is split up; arrays that are no geometry count their rows."""
 
 
 def in_threads(function: Callable[..., Any], *arrays: npt.NDArray[Any], **options: Any) -> npt.NDArray[Any]:
@@ -30,11 +31,15 @@ def in_threads(function: Callable[..., Any], *arrays: npt.NDArray[Any], **option
         Passed on as they are.
     """
     count = len(arrays[0])
+    geometry = arrays[0].ndim == 1 and arrays[0].dtype == object
+    sizes = shapely.get_num_coordinates(arrays[0]) if geometry else np.full(count, 4)
+    work = np.cumsum(sizes + 1)
     workers = min(_MOST, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-    if count < _WORTH or workers < 2:
+    if count < 2 or workers < 2 or work[-1] < _WORTH:
         return np.asarray(function(*arrays, **options))
-    # More pieces than threads, since a few rows may hold most of the work.
-    bounds = np.linspace(0, count, 8 * workers + 1).astype(np.int64).tolist()
+    # More pieces than threads, of the same work each, since a few rows may hold most of it.
+    inner = np.searchsorted(work, np.linspace(0, work[-1], 8 * workers + 1)[1:-1])
+    bounds = np.unique(np.concatenate([[0], inner, [count]])).tolist()
     with ThreadPoolExecutor(workers) as pool:
         jobs = [
             pool.submit(function, *(array[a:b] for array in arrays), **options)

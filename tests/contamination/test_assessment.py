@@ -10,9 +10,11 @@ import shapely
 from drawn import ORIGIN, UTM, districts_from, drawn_objects, piece, square
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from pyproj import Geod
 
 from survey.contamination.assessment import Contamination, Context, assess
+from survey.errors import LayerError
 from survey.layers import DISTRICT_CLASSES, OUTPUT_LAYERS
 
 CLASS_HA = [f"{name}_ha" for name in DISTRICT_CLASSES]
@@ -251,3 +253,33 @@ def test_ground_where_only_indicators_could_be_seen_is_not_analysed_ground() -> 
     assert by_family["indicator"] == pytest.approx(9.0, rel=2e-3)
     assert by_family.drop("indicator").sum() == 0.0
     assert len(layers["hazard_areas"]) == 1
+
+
+def test_an_unknown_crs_is_refused_by_name() -> None:
+    with pytest.raises(ValidationError, match="'EPSG:99' is no coordinate reference system"):
+        Contamination(crs="EPSG:99")
+
+
+def test_tables_without_crs_are_refused() -> None:
+    objects = drawn_objects(np.array([[100.0, 100.0]]) + ORIGIN)
+    bare = gpd.GeoDataFrame(pd.DataFrame(objects), geometry=objects.geometry.to_numpy())
+    with pytest.raises(LayerError, match="no CRS"):
+        assess(bare, [], districts_from([square(0, 0, 1000)]), Contamination(), "run")
+    scene = piece(square(0, 0, 100))
+    lost = gpd.GeoDataFrame(pd.DataFrame(scene), geometry=scene.geometry.to_numpy())
+    with pytest.raises(LayerError, match="no CRS"):
+        assess(objects, [lost], districts_from([square(0, 0, 1000)]), Contamination(), "run")
+
+
+def test_scenes_in_three_coordinate_systems_meet_without_gaps_or_doubles() -> None:
+    whole = [piece(square(0, 0, 2000, 1000), crs=UTM)]
+    halves = [
+        piece(square(0, 0, 1000), crs=UTM, image="a").to_crs("EPSG:32637"),
+        piece(square(900, 0, 600, 1000), crs=UTM, image="b"),
+        piece(square(1400, 0, 600, 1000), crs=UTM, image="c").to_crs(4326),
+    ]
+    districts = districts_from([square(-100, -100, 2400)])
+    nothing = drawn_objects(np.zeros((0, 2)))
+    one = assess(nothing, whole, districts, Contamination(), "run")["districts"]
+    three = assess(nothing, halves, districts, Contamination(), "run")["districts"]
+    assert three["analysed_ha"].iloc[0] == pytest.approx(one["analysed_ha"].iloc[0], abs=0.01)
