@@ -34,6 +34,7 @@ from survey.contamination.methodology import Methodology, methodology_rules, sug
 from survey.contamination.placing import place, with_visibility
 from survey.contamination.plane import Floats, Geometries, Ints, Plane
 from survey.contamination.terrain import Terrain, land_cover_by_area, slope_by_area
+from survey.contamination.threads import give_back_memory
 from survey.contamination.turning import benchmarks
 from survey.layers import EVIDENCE, HAZARD_OBJECTS, conform
 
@@ -167,6 +168,8 @@ def assess(
         drawn = drawing.result()
 
     ids = identities(members, drawn)
+    del members, points
+    give_back_memory()
     hazard = hazard_areas((objects, placed, records, context.land_cover), drawn, cells, (plane, land), settings)
     areas, shares = hazard.table.assign(area_id=ids), share_areas(hazard.table, land)
     areas = areas.join(tables.names_of(districts, largest_share(shares, len(areas))))
@@ -183,6 +186,7 @@ def assess(
     by_family = objects_by_family(objects, placed, districts)
     grid = tables.grid_layer(cells, districts, settings.density.cell_m, target)
     del cells, placed  # a million rows each that nothing else asks for
+    give_back_memory()
     return {
         "hazard_objects": tables.objects_layer(objects, found, target),
         "hazard_areas": tables.areas_layer(areas, target),

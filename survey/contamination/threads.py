@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -40,9 +44,19 @@ def in_threads(function: Callable[..., Any], *arrays: npt.NDArray[Any], **option
     # More pieces than threads, of the same work each, since a few rows may hold most of it.
     inner = np.searchsorted(work, np.linspace(0, work[-1], 8 * workers + 1)[1:-1])
     bounds = np.unique(np.concatenate([[0], inner, [count]])).tolist()
-    with ThreadPoolExecutor(workers) as pool:
-        jobs = [
-            pool.submit(function, *(array[a:b] for array in arrays), **options)
-            for a, b in pairwise(bounds)
-        ]
-        return np.concatenate([job.result() for job in jobs])
+    pool = _pool(os.getpid(), workers)
+    jobs = [pool.submit(function, *(array[a:b] for array in arrays), **options) for a, b in pairwise(bounds)]
+    return np.concatenate([job.result() for job in jobs])
+
+
+def give_back_memory() -> None:
+    """Return freed memory to the system: millions of small shapes leave holes that glibc keeps until it is asked."""
+    if sys.platform.startswith("linux"):
+        with contextlib.suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL(None).malloc_trim(0)
+
+
+@lru_cache(maxsize=4)
+def _pool(process: int, workers: int) -> ThreadPoolExecutor:
+    """Return the threads of this process: kept, because each new thread may get memory of its own and keep it."""
+    return ThreadPoolExecutor(workers, thread_name_prefix=f"map-plane-{process}")

@@ -262,11 +262,11 @@ def test_an_unknown_crs_is_refused_by_name() -> None:
 
 def test_tables_without_crs_are_refused() -> None:
     objects = drawn_objects(np.array([[100.0, 100.0]]) + ORIGIN)
-    bare = gpd.GeoDataFrame(pd.DataFrame(objects), geometry=objects.geometry.to_numpy())
+    bare = gpd.GeoDataFrame(pd.DataFrame(objects.drop(columns="geometry")), geometry=list(objects.geometry))
     with pytest.raises(LayerError, match="no CRS"):
         assess(bare, [], districts_from([square(0, 0, 1000)]), Contamination(), "run")
     scene = piece(square(0, 0, 100))
-    lost = gpd.GeoDataFrame(pd.DataFrame(scene), geometry=scene.geometry.to_numpy())
+    lost = gpd.GeoDataFrame(pd.DataFrame(scene.drop(columns="geometry")), geometry=list(scene.geometry))
     with pytest.raises(LayerError, match="no CRS"):
         assess(objects, [lost], districts_from([square(0, 0, 1000)]), Contamination(), "run")
 
