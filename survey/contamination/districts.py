@@ -11,10 +11,11 @@ from importlib import resources
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pyproj
 import shapely
 
-from survey.contamination.plane import Geometries, Plane, flat_crs, merged, polygons_only
-from survey.errors import DistrictError
+from survey.contamination.plane import Geometries, Plane, flat_crs, merged, plausible, polygons_only
+from survey.errors import DistrictError, LayerError
 
 SLIVER_M = 5.0
 """Overlaps of two districts that are on average no wider than this, metres, are drawing noise and repaired."""
@@ -118,6 +119,7 @@ def _text(value: object) -> str:
 
 def _repaired(geometry: gpd.GeoSeries, names: pd.Series) -> tuple[Geometries, list[str]]:
     """Return the shapes as valid multipolygons without height, and what was done to each."""
+    crs = _map_crs(geometry)
     shapes = np.array(geometry.values, dtype=object)
     repairs: list[list[str]] = [[] for _ in shapes]
     for index, (shape, name) in enumerate(zip(shapes, names, strict=True)):
@@ -132,6 +134,8 @@ def _repaired(geometry: gpd.GeoSeries, names: pd.Series) -> tuple[Geometries, li
             repairs[index].append("height dropped")
         if not np.isfinite(shapely.get_coordinates(shape)).all():
             raise DistrictError(f"{where} has a coordinate that is not a number. Redraw that vertex.")
+        if not plausible(np.array([shape], dtype=object), crs)[0]:
+            raise DistrictError(f"{where} has coordinates that cannot be in its CRS ({crs.name}). Check the CRS.")
         if not shapely.is_valid(shape):
             reason = shapely.is_valid_reason(shape)
             shape = polygons_only(np.array([shape], dtype=object))[0]
@@ -141,6 +145,13 @@ def _repaired(geometry: gpd.GeoSeries, names: pd.Series) -> tuple[Geometries, li
         shapes[index] = shape
     parts, owner = shapely.get_parts(shapes, return_index=True)
     return merged(parts, owner, len(shapes)), ["; ".join(r) for r in repairs]
+
+
+def _map_crs(geometry: gpd.GeoSeries) -> pyproj.CRS:
+    try:
+        return flat_crs(geometry.crs, "districts")
+    except LayerError as error:
+        raise DistrictError(str(error)) from error
 
 
 def _linear(shape: shapely.Geometry, where: str) -> tuple[shapely.Geometry, str]:
@@ -158,7 +169,6 @@ def _linear(shape: shapely.Geometry, where: str) -> tuple[shapely.Geometry, str]
 def _without_overlaps(prepared: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """Give slivers that two districts share to the first; refuse wider overlaps."""
     plane = Plane.around([prepared])
-    flat_crs(prepared.crs, "districts")
     shapes = np.array(prepared.geometry.values, dtype=object)
     repairs = prepared["repairs"].tolist()
     first, second = shapely.STRtree(shapes).query(shapes, predicate="intersects")

@@ -16,7 +16,7 @@ import pandas as pd
 import shapely
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from survey.contamination.plane import Plane, as_multipolygons, polygons_only
+from survey.contamination.plane import Plane, as_multipolygons, flat_crs, plausible, polygons_only
 from survey.errors import JobError, LayerError
 from survey.hazards import FAMILIES, ITEM_FAMILIES
 from survey.layers import EVIDENCE, conform
@@ -200,11 +200,17 @@ def _known(table: pd.DataFrame, field: str, values: tuple[str, ...], default: st
 
 def _grounds(table: gpd.GeoDataFrame, accuracy_m: npt.NDArray[np.float64]) -> gpd.GeoSeries:
     """Return the ground each piece of evidence speaks of, in the CRS of the table."""
-    plane = Plane.around([table])
-    shapes = plane.project(table.geometry.reset_index(drop=True), "evidence")
+    shapes = np.array(table.geometry.values, dtype=object)
+    wrong = ~plausible(shapes, flat_crs(table.crs, "pieces of evidence"))
+    if wrong.any():
+        raise LayerError(f"Evidence row {int(np.argmax(wrong)) + 1} has coordinates that cannot be in its CRS.")
+    flat = shapely.get_dimensions(shapes) == 2
+    shapes[flat] = polygons_only(shapes[flat])
     missing = shapely.is_missing(shapes) | shapely.is_empty(shapes)
     if missing.any():
         raise LayerError(f"Evidence row {int(np.argmax(missing)) + 1} has no geometry. Locate it, or remove the row.")
+    plane = Plane.around([gpd.GeoDataFrame(geometry=shapes, crs=table.crs)])
+    shapes = plane.project(gpd.GeoSeries(shapes, crs=table.crs), "evidence")
     thin = shapely.get_dimensions(shapes) < 2
     shapes[thin] = shapely.buffer(shapes[thin], np.maximum(accuracy_m[thin], 1.0), quad_segs=4)
     return plane.export(as_multipolygons(polygons_only(shapes)), table.crs, "evidence")

@@ -23,6 +23,10 @@ from survey.errors import LayerError
 DENSIFY_M = 100.0
 """Longest edge, metres, that is projected by its two ends alone."""
 
+_MOST_LONGITUDE, _MOST_LATITUDE = 360.0, 90.0
+_MOST_METRES = 1e8
+"""Coordinates farther out than this are in no projection of the Earth."""
+
 Geometries = npt.NDArray[np.object_]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -49,6 +53,8 @@ class Plane:
         for table in tables:
             if len(table) and np.isfinite(table.total_bounds).all():
                 west, south, east, north = geographic_bounds(table)
+                if not np.isfinite([west, south, east, north]).all():
+                    continue
                 return cls(round((west + east) / 2.0, 1), round((south + north) / 2.0, 1))
         return cls(0.0, 0.0)
 
@@ -77,6 +83,10 @@ class Plane:
         """
         crs = flat_crs(geometry.crs, what)
         shapes: Geometries = shapely.force_2d(np.asarray(geometry.values, dtype=object))
+        if not plausible(shapes, crs).all():
+            raise LayerError(
+                f"The {what} hold coordinates that cannot be in their CRS ({crs.name}). Check the CRS they declare."
+            )
         if densify:
             shapes = shapely.segmentize(shapes, DENSIFY_M / metres_per_unit(crs))
         return self.transform(shapes, crs, self.crs, what)
@@ -118,7 +128,23 @@ def flat_crs(crs: Any, what: str) -> pyproj.CRS:
     """Return the horizontal part of a CRS, or refuse where there is none."""
     if crs is None:
         raise LayerError(f"The {what} have no CRS. Assign the one they were drawn in, for instance EPSG:4326.")
-    return pyproj.CRS(crs).to_2d()
+    flat = pyproj.CRS(crs).to_2d()
+    if not (flat.is_geographic or flat.is_projected) or flat.is_geocentric:
+        raise LayerError(f"The {what} are in {flat.name}, which is no map projection and no longitude and latitude.")
+    return flat
+
+
+def plausible(shapes: Geometries, crs: pyproj.CRS) -> Bools:
+    """Return which shapes have coordinates that can be in a CRS; no geometry, no wrong coordinate."""
+    bounds = shapely.bounds(shapes).reshape(len(shapes), 4)
+    empty = shapely.is_missing(shapes) | shapely.is_empty(shapes)
+    if crs.is_geographic:
+        per_degree = float(crs.axis_info[0].unit_conversion_factor) / np.radians(1.0)
+        most = np.array([_MOST_LONGITUDE, _MOST_LATITUDE]) / per_degree
+    else:
+        most = np.full(2, _MOST_METRES / metres_per_unit(crs))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(empty | (np.abs(bounds) <= np.concatenate([most, most])).all(axis=1), dtype=bool)
 
 
 def metres_per_unit(crs: pyproj.CRS) -> float:

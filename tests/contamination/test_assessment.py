@@ -36,6 +36,13 @@ def assert_sums(layers: dict[str, pd.DataFrame]) -> None:
     assert (parts - districts["district_ha"]).abs().max() < 1e-8
     assert (districts[[*CLASS_HA, "not_assessable_ha", "not_analysed_ha"]] >= 0).all().all()
     assert np.array_equal(districts["district_ha"], districts["district_ha"].round(4))
+    sure = districts[[f"confirmed_{name}" for name in CLASS_HA]].sum(axis=1)
+    assert (sure - districts["analysed_ha"]).abs().max() < 1e-8
+    land_classes = districts[["indication_ha", "sha_proposed_ha", "cha_proposed_ha"]].sum(axis=1)
+    assert (land_classes - districts["hazard_area_ha"]).abs().max() < 1e-8
+    counted = layers["district_objects"].groupby("district_code")[["n_confirmed", "n_unverified"]].sum().sum(axis=1)
+    listed = districts.set_index("district_code")["n_objects"]
+    assert (counted.reindex(listed.index).fillna(0) == listed).all()
     shares = layers["area_districts"].groupby("area_id")["area_m2"].sum()
     areas = layers["hazard_areas"].set_index("area_id")["area_m2"].reindex(shares.index)
     assert (shares <= areas + 1e-6).all()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import shapely
 from drawn import UTM, square
+from pyproj import Geod
 
 from survey.contamination.districts import find, lay_out, prepare_districts
 from survey.contamination.plane import Plane
@@ -123,3 +124,26 @@ def test_a_district_is_found_by_any_spelling() -> None:
     assert find(districts, "CEBRAYIL") == "D1"
     with pytest.raises(DistrictError, match="No district goes by the name 'Baku'"):
         find(districts, "Baku")
+
+
+def test_real_districts_agree_with_the_ellipsoid_and_with_utm() -> None:
+    path = Path(__file__).parents[2] / "data" / "sample" / "districts.geojson"
+    districts = prepare_districts(gpd.read_file(path), "name_en", "ne_adm1_code")
+    square_metres = shapely.area(lay_out(districts, Plane.around([districts])))
+    geod = Geod(ellps="WGS84")
+    dense = shapely.segmentize(districts.geometry.to_numpy(), 0.0005)
+    ellipsoid = [abs(geod.geometry_area_perimeter(shape)[0]) for shape in dense]
+    assert len(districts) == 2
+    assert square_metres == pytest.approx(ellipsoid, rel=1e-6)
+    coarse = [abs(geod.geometry_area_perimeter(shape)[0]) for shape in districts.geometry]
+    assert square_metres == pytest.approx(coarse, rel=1e-4)
+    assert square_metres == pytest.approx(districts.to_crs(32638).area, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("crs", "says"),
+    [("EPSG:4978", "no map projection"), ("EPSG:4326", "cannot be in its CRS")],
+)
+def test_coordinates_and_crs_that_do_not_fit_are_refused(crs: str, says: str) -> None:
+    with pytest.raises(DistrictError, match=says):
+        prepare_districts(table([square(0, 0, 100)], crs=crs), "name", "code")
