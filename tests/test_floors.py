@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-GROUND = {"errors", "hazards", "layers", "provenance"}
-STAGES = {"imagery", "detection", "contamination", "memory", "exports", "synthetic"}
+GROUND = {"errors", "hazards", "layers", "places", "provenance"}
+STAGES = {"imagery", "detection", "contamination", "ledger", "memory", "exports", "synthetic"}
 TOP = {"api", "settings"}
 MAKERS = {"models"}  # scripts that make the shipped models use the house from outside
 SILENT = ("typer", "rich", "click", "dask", "distributed", "pipelines")

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
-import unicodedata
-from functools import cache
-from importlib import resources
 
 import geopandas as gpd
 import numpy as np
@@ -16,12 +12,10 @@ import shapely
 
 from survey.contamination.plane import Geometries, Plane, flat_crs, merged, plausible, polygons_only
 from survey.errors import DistrictError, LayerError
+from survey.places import folded, known_spellings
 
 SLIVER_M = 5.0
 """Overlaps of two districts that are on average no wider than this, metres, are drawing noise and repaired."""
-
-_LETTERS = str.maketrans({"\u0259": "e", "\u018f": "E", "\u0131": "i"})
-"""Azerbaijani letters that Unicode does not decompose: schwa and dotless i."""
 
 _NAME_COLUMNS = ("name", "shapename", "adm1_", "adm2_", "alias", "alt_name")
 
@@ -229,7 +223,7 @@ def _aliases(table: gpd.GeoDataFrame, names: pd.Series) -> list[str]:
         and str(c).lower().startswith(_NAME_COLUMNS)
         and not pd.api.types.is_numeric_dtype(table[c])
     ]
-    known = _known_spellings()
+    known = known_spellings()
     rows = []
     for position, name in enumerate(names):
         spellings = [_text(table[c].iloc[position]) for c in columns]
@@ -238,19 +232,6 @@ def _aliases(table: gpd.GeoDataFrame, names: pd.Series) -> list[str]:
         seen = dict.fromkeys(s for s in spellings if s and s != name)
         rows.append(";".join(seen))
     return rows
-
-
-@cache
-def _known_spellings() -> dict[str, tuple[str, ...]]:
-    text = resources.files("survey.contamination").joinpath("spellings.toml").read_text(encoding="utf-8")
-    groups = tomllib.loads(text)["spellings"]
-    return {folded(one): tuple(group) for group in groups for one in group}
-
-
-def folded(name: str) -> str:
-    """Return a name without case, accents and spaces, so that spellings can be compared."""
-    plain = unicodedata.normalize("NFKD", name.translate(_LETTERS))
-    return "".join(c for c in plain.casefold() if c.isalnum() and not unicodedata.combining(c))
 
 
 def find(districts: gpd.GeoDataFrame, name: str) -> str:
