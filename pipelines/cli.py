@@ -14,6 +14,7 @@ import typer
 
 import pipelines.evaluate
 import pipelines.export
+import pipelines.ledger
 import pipelines.map
 import pipelines.merge
 import pipelines.plan
@@ -37,9 +38,7 @@ def with_verbosity(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options every command has: ``-v`` and ``-q``."""
     extra = {"verbose": Annotated[int, _VERBOSE], "quiet": Annotated[bool, _QUIET]}
     hints = get_type_hints(command, include_extras=True)
-    parameters = [
-        one.replace(annotation=hints[name]) for name, one in inspect.signature(command).parameters.items()
-    ]
+    parameters = [one.replace(annotation=hints[name]) for name, one in inspect.signature(command).parameters.items()]
     defaults = {"verbose": 0, "quiet": False}
     parameters += [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=annotation)
@@ -93,6 +92,13 @@ for _name, _module in {
     "sample": pipelines.sample,
 }.items():
     app.command(_name)(with_verbosity(_module.command))
+
+_ledger = typer.Typer(
+    help="Clearance records against contamination: what remains, and a situation report.", no_args_is_help=True
+)
+for _name, _command in pipelines.ledger.COMMANDS.items():
+    _ledger.command(_name)(with_verbosity(_command))
+app.add_typer(_ledger, name="ledger")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -36,3 +36,7 @@ class JournalError(SurveyError, RuntimeError):
 
 class OutputError(SurveyError, OSError):
     """An output cannot be written: no permission, no space, or the file is open elsewhere."""
+
+
+class LedgerError(SurveyError, ValueError):
+    """Clearance records that cannot be taken into the ledger; says row and column of every one."""

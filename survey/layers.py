@@ -631,3 +631,63 @@ REVIEWED = Layer(
     "Polygon",
     (_text("site", "site that is held out together", nullable=True),),
 )
+
+# --- clearance ledger ---------------------------------------------------------------------------
+
+ANY_GEOMETRY = "Geometry"
+"""Geometry type of a layer whose rows may have any, or none."""
+
+LEDGER = Layer(
+    "ledger",
+    "Clearance ledger: what was reported and by whom, append-only",
+    ANY_GEOMETRY,
+    (
+        _text("record_id", "identity of the record; made from its content where none is given"),
+        _text("kind", "activity, accident, asset, project or withdrawal"),
+        _maybe("corrects", "text", "record that this one takes the place of, or withdraws"),
+        _maybe("agency", "text", "who did it"),
+        _maybe("districts", "text", "where, joined with ';'; of an activity, empty means everywhere"),
+        _maybe("basis", "text", "of an activity: period (done between the dates) or cumulative (done up to a date)"),
+        _maybe("date_from", "text", "first day, ISO 8601; of a cumulative figure, since when, where that is stated"),
+        _maybe("date_to", "text", "last day, ISO 8601; of an asset, when it is or will be at hand"),
+        _maybe("activity", "text", "what was done: clearance, battle_area_clearance, technical_survey ..."),
+        _maybe("method", "text", "how, in words"),
+        _maybe("assets", "text", "with what: kinds of team and machine with their number, joined with ';'"),
+        _maybe("area", "text", "how much ground, in the unit beside it"),
+        _maybe("unit", "text", "m2, ha or km2"),
+        _maybe("area_qualifier", "text", "exact (default), about or at_least"),
+        _maybe("items", "text", "items found: a number, or kinds with numbers such as 'AP 12; UXO 71'"),
+        _maybe("items_qualifier", "text", "exact (default), about or at_least"),
+        _maybe("name", "text", "task, project, lot of assets or accident it speaks of"),
+        _maybe("area_ids", "text", "hazard areas of a survey it speaks of as a whole, joined with ';'"),
+        _maybe("state", "text", "state of the work, project or asset"),
+        _maybe("decision", "text", "the authority's decision on completed ground: handed_over or refused"),
+        _maybe("count", "text", "how many assets or projects"),
+        _maybe("civilian_casualties", "text", "of an accident: civilians killed or injured"),
+        _maybe("military_casualties", "text", "of an accident: service people killed or injured"),
+        _maybe("accuracy_m", "text", "of an accident: accuracy of its place", "m"),
+        _text("source", "publication or document the figures come from"),
+        _text("source_date", "its date: year, month or day, ISO 8601"),
+        _maybe("note", "text", "free text"),
+        _maybe("recorded_at", "text", "when it was added to the ledger, UTC; written by the ledger"),
+    ),
+    key="record_id",
+)
+"""Everything as text, as it was written. Geometry: ground of the work, or place of an accident, EPSG:4326; in a CSV,
+column ``geometry`` as WKT."""
+
+ACCIDENTS = Layer(
+    "accidents",
+    "Accidents as evidence, for the job table [evidence]",
+    ANY_GEOMETRY,
+    (
+        _text("evidence_id", "record of the ledger"),
+        _text("evidence_type", "accident with known or unknown location, as in the evidence table"),
+        _text("reliability", "reliability of the source"),
+        _text("source", "publication and its date"),
+        _text("date", "day of the accident, ISO 8601"),
+        _maybe("accuracy_m", "float", "accuracy of the place", "m"),
+    ),
+    key="evidence_id",
+)
+"""Geometry: a point, or the ground on which it happened somewhere."""

@@ -8,9 +8,7 @@ exactly the work that still stands.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal
 
+from pipelines.engine.lock import release_lock, take_lock
 from survey.errors import JournalError, OutputError
 from survey.imagery.tiles import Tile
 
@@ -131,7 +130,7 @@ class Journal:
                 self._database.close()
                 raise
         except BaseException:
-            _release(self._lock, folder / _LOCK)
+            release_lock(self._lock, folder / _LOCK)
             raise
 
     def __enter__(self) -> Journal:
@@ -149,7 +148,7 @@ class Journal:
                 self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 self._database.close()
         finally:
-            _release(self._lock, self.path.parent / _LOCK)
+            release_lock(self._lock, self.path.parent / _LOCK)
 
     def _prepare(self, job_name: str) -> None:
         database = self._database
@@ -266,7 +265,7 @@ def set_aside(folder: Path) -> Path | None:
                 beside.rename(aside.with_name(aside.name + ending))
         return aside
     finally:
-        _release(lock, folder / _LOCK)
+        release_lock(lock, folder / _LOCK)
 
 
 def peek(folder: Path) -> sqlite3.Connection | None:
@@ -285,7 +284,7 @@ def is_running(folder: Path) -> bool:
     if not (folder / _LOCK).exists():
         return False
     try:
-        _release(_take_lock(folder / _LOCK), folder / _LOCK)
+        release_lock(_take_lock(folder / _LOCK), folder / _LOCK)
     except JournalError:
         return True
     return False
@@ -318,59 +317,11 @@ def _sqlite_errors(path: Path) -> Iterator[None]:
 
 
 def _take_lock(path: Path) -> IO[str]:
-    """Lock that the system lets go of when the process ends, however it ends."""
-    while True:
-        try:
-            handle = path.open("a+", encoding="ascii")
-        except OSError as error:
-            raise OutputError(
-                f"{path.parent} cannot be written to ({error.strerror}). Mend its permissions, or choose another "
-                "folder in [job] output."
-            ) from error
-        if not _try_lock(handle):
-            handle.seek(0)
-            owner = handle.read().strip() or "unknown"
-            handle.close()
-            raise JournalError(
-                f"Another run (process {owner}) is working in {path.parent}. Wait for it, or stop it; two runs of one "
-                "job refuse each other."
-            )
-        # The owner before may have removed the file between opening and locking.
-        if _same(handle, path):
-            break
-        handle.close()
-    handle.truncate(0)
-    handle.write(str(os.getpid()))
-    handle.flush()
+    """Take the lock of a folder, or say which run holds it."""
+    handle, owner = take_lock(path)
+    if handle is None:
+        raise JournalError(
+            f"Another run (process {owner}) is working in {path.parent}. Wait for it, or stop it; two runs of one "
+            "job refuse each other."
+        )
     return handle
-
-
-def _same(handle: IO[str], path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(handle.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _try_lock(handle: IO[str]) -> bool:
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            handle.seek(0)
-            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(handle.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
-def _release(handle: IO[str], path: Path) -> None:
-    if sys.platform != "win32":
-        path.unlink(missing_ok=True)
-    handle.close()
-    if sys.platform == "win32":
-        path.unlink(missing_ok=True)

@@ -27,7 +27,7 @@ from pyproj import CRS
 from survey.errors import LayerError, OutputError
 from survey.exports.qgis import label_of, layer_metadata, layer_style
 from survey.exports.whole import whole
-from survey.layers import CANDIDATES, HAZARD_OBJECTS, OUTPUT_LAYERS, Layer, conform
+from survey.layers import ANY_GEOMETRY, CANDIDATES, HAZARD_OBJECTS, OUTPUT_LAYERS, Layer, conform
 
 _VERSION = "1.3"
 """GeoPackage version: QGIS and GDAL of Debian 12 warn of 1.4."""
@@ -212,8 +212,8 @@ def _fitted(table: pd.DataFrame | None, layer: Layer, crs: CRS) -> pd.DataFrame:
         outlines = shapely.force_2d(outlines)
     if layer.geometry == "MultiPolygon":
         outlines = _multi(outlines)
-    wanted = getattr(shapely.GeometryType, layer.geometry.upper())
     kinds = shapely.get_type_id(outlines)
+    wanted = kinds if layer.geometry == ANY_GEOMETRY else getattr(shapely.GeometryType, layer.geometry.upper())
     wrong = np.flatnonzero((kinds != wanted) & (kinds != shapely.GeometryType.MISSING))
     if len(wrong):
         raise LayerError(
@@ -255,7 +255,7 @@ def _write_layer(path: Path, table: pd.DataFrame, layer: Layer, crs: CRS) -> Non
     options: dict[str, Any] = {"driver": "GPKG", "layer": layer.name, "use_arrow": True, "append": False}
     described = {"IDENTIFIER": layer.title, "DESCRIPTION": _abstract(layer)}
     if layer.geometry is not None:
-        options |= {"geometry_type": layer.geometry}
+        options |= {"geometry_type": "Unknown" if layer.geometry == ANY_GEOMETRY else layer.geometry}
         described |= {"SPATIAL_INDEX": "YES", "GEOMETRY_NAME": _GEOMETRY}
     if not path.exists():
         options["dataset_options"] = {"VERSION": _VERSION, "ADD_GPKG_OGR_CONTENTS": "YES"}

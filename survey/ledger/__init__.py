@@ -1,0 +1,1 @@
+"""What was done about contamination: records of agencies, summed honestly, against what remains."""
