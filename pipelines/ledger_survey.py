@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyogrio
 
-from pipelines.ledger_store import Grounds
+from pipelines.ledger_store import Grounds, read_book
 from survey.contamination.districts import lay_out, prepare_districts
 from survey.contamination.effort import machines_at_hand, read_productivity, read_resources, step_days
 from survey.contamination.methodology import JOIN, Methodology, methodology_rules
@@ -23,8 +23,8 @@ from survey.exports import geopackage
 from survey.layers import DISTRICTS, HAZARD_AREAS
 from survey.ledger.book import Book, square_metres
 from survey.ledger.outlook import Remains
-from survey.ledger.remaining import Worked, cut, states_of
-from survey.ledger.vocabulary import Vocabulary
+from survey.ledger.remaining import Worked, cut, states_of, statuses
+from survey.ledger.vocabulary import Ledger, Vocabulary, read_vocabulary
 from survey.places import Place
 
 _NAME_FIELDS = ("district_name", "name_en", "name", "NAME")
@@ -54,7 +54,7 @@ def read_outputs(folder: Path) -> Outputs:
     except (OSError, ValueError) as error:
         raise OutputError(f"{folder} is no output folder of a survey: {run.name} cannot be read ({error}).") from error
     source = folder / "survey.gpkg"
-    return Outputs(folder, geopackage.read(source, HAZARD_AREAS), geopackage.read(source, DISTRICTS), record)  # type: ignore[arg-type]
+    return Outputs(folder, geopackage.read(source, HAZARD_AREAS), geopackage.read(source, DISTRICTS), record)
 
 
 def grounds_of(words: Vocabulary, districts: gpd.GeoDataFrame | None) -> Grounds:
@@ -101,15 +101,37 @@ def remains_of(outputs: Outputs, book: Book, words: Vocabulary, to: date) -> Rem
     """Return what a survey found and what records make of it, measured on one equal-area plane."""
     areas, districts = outputs.areas, outputs.districts
     plane = Plane.around([districts, areas])
-    shapes = polygons_only(plane.project(areas.geometry, "hazard areas"))
-    worked = _worked(book, words, plane, to)
-    pieces = cut(shapes, worked, [str(one) for one in areas["area_id"]])
+    pieces = _pieces(areas, _worked(book, words, plane, to), plane)
     survey = f"Survey {outputs.record.get('name') or ''} (run {outputs.record.get('run_id')})"
     origin = f"{survey}: survey.gpkg, layers hazard_areas and districts, measured on an equal-area plane."
     listed = pd.DataFrame(areas.drop(columns=areas.geometry.name)).reset_index(drop=True)
     names = ["district_name", "analysed_ha", "not_assessable_ha", "not_analysed_ha"]
     ground = lay_out(districts, plane)
     return Remains(listed, pieces, pd.DataFrame(districts[names]), ground, _steps(listed, outputs.record), origin)
+
+
+def with_statuses(settings: Ledger, areas: pd.DataFrame, districts: pd.DataFrame) -> gpd.GeoDataFrame:
+    """Return hazard areas with the status that the newest records of a ledger give them, and those records' names.
+
+    Raises
+    ------
+    LedgerError
+        The ledger cannot be used, by row and column.
+    """
+    assert settings.path is not None
+    assert isinstance(areas, gpd.GeoDataFrame)
+    assert isinstance(districts, gpd.GeoDataFrame)
+    grounds = grounds_of(read_vocabulary(settings.names), districts)
+    book = read_book(settings.path, grounds)
+    plane = Plane.around([districts, areas])
+    pieces = _pieces(areas, _worked(book, grounds.words, plane, date.max), plane)
+    return areas.assign(status=statuses(pieces), ledger_records=[";".join(one) or None for one in pieces["records"]])
+
+
+def _pieces(areas: gpd.GeoDataFrame, worked: list[Worked], plane: Plane) -> pd.DataFrame:
+    """Return what records make of hazard areas."""
+    shapes = polygons_only(plane.project(areas.geometry, "hazard areas"))
+    return cut(shapes, worked, [str(one) for one in areas["area_id"]])
 
 
 def _worked(book: Book, words: Vocabulary, plane: Plane, to: date) -> list[Worked]:

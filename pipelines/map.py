@@ -127,6 +127,7 @@ def make_layers(job: Job, opened: Opened, journal: Journal) -> Made:
     layers = assess(
         objects, coverage.values(), opened.districts, job.contamination, ids["run_id"], _context(job, opened)
     )
+    layers["hazard_areas"] = _with_statuses(job, layers)
     layers |= {"candidates": candidates, "reviews": harvested.reviews, "review_outlines": harvested.outlines}
     reasons = [{"image": image, "reason": reason} for image, reason in failures]
     pictures = Album.kept(journal, geopackage, layers["hazard_objects"])
@@ -235,6 +236,15 @@ def _evidence(job: Job) -> gpd.GeoDataFrame | None:
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, OSError, ValueError) as error:
         raise JobError(f"[evidence] path {job.evidence.path} cannot be read ({error}). Name a vector file.") from error
     return prepare_evidence(table, job.evidence)
+
+
+def _with_statuses(job: Job, layers: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the hazard areas with the state of work that the ledger's records give them; without one, as they are."""
+    if job.ledger.path is None:
+        return layers["hazard_areas"]
+    from pipelines.ledger_survey import with_statuses
+
+    return with_statuses(job.ledger, layers["hazard_areas"], layers["districts"])
 
 
 def settings_digest(job: Job, threshold: float) -> str:

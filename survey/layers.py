@@ -302,6 +302,7 @@ HAZARD_AREAS = Layer(
         _maybe("benchmark_lat", "float", "proposed benchmark, to be fixed in the field", "deg"),
         _maybe("polygon_check", "text", "'passed', or the checks on the outline that failed"),
         _maybe("residual_note", "text", "what the area does not say"),
+        _maybe("ledger_records", "text", "records of the clearance ledger that touch it, joined with ';'"),
     ),
     key="area_id",
 )

@@ -26,6 +26,7 @@ from survey.errors import JobError
 from survey.hazards import FAMILIES
 from survey.imagery.scene import ROLES, Imagery
 from survey.imagery.tiles import Tiling
+from survey.ledger.vocabulary import Ledger
 
 _REMOTE = re.compile(r"^(/vsi[a-z0-9_]+/|[a-z][a-z0-9+.-]*://)", re.IGNORECASE)
 
@@ -162,6 +163,7 @@ class Job(BaseModel):
     methodology: Methodology = Methodology()
     terrain: Terrain = Terrain()
     evidence: Evidence = Evidence()
+    ledger: Ledger = Ledger()
     execution: Execution = Execution()
 
     @field_validator("detection")

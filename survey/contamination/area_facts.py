@@ -12,10 +12,10 @@ from survey.contamination.cells import cell_areas
 from survey.contamination.density import Density, class_range, density_estimate, find_cells
 from survey.contamination.ground import share_out
 from survey.contamination.plane import Floats, Geometries, Ints
-from survey.contamination.rounding import largest_remainder_by_group
 from survey.contamination.terrain import vegetation_by_area
 from survey.hazards import FAMILIES
 from survey.layers import DISTRICT_CLASSES
+from survey.rounding import largest_remainder_by_group
 
 
 def tally(objects: gpd.GeoDataFrame, placed: pd.DataFrame, area_of: Ints, count: int) -> pd.DataFrame:

@@ -8,9 +8,9 @@ import shapely
 
 from survey.contamination.effort import EFFORT_COLUMNS
 from survey.contamination.hectares import DistrictGround
-from survey.contamination.rounding import largest_remainder
 from survey.hazards import FAMILIES
 from survey.layers import LAND_CLASSES
+from survey.rounding import largest_remainder
 
 
 def in_district(

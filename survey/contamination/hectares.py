@@ -13,10 +13,10 @@ from survey.contamination.density import find_cells
 from survey.contamination.ground import share_out
 from survey.contamination.overlay import split
 from survey.contamination.plane import Floats, Geometries, Ints, merged, polygons_only
-from survey.contamination.rounding import largest_remainder
 from survey.errors import LayerError
 from survey.hazards import FAMILIES, ITEM_FAMILIES, classes
 from survey.layers import DISTRICT_CLASSES
+from survey.rounding import largest_remainder
 
 NO_IMAGERY = "no imagery"
 """Reason of district ground that no scene covers."""

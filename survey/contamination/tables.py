@@ -24,7 +24,6 @@ from survey.contamination.plane import (
     transformer,
 )
 from survey.contamination.polygon_checks import check_polygons
-from survey.contamination.rounding import largest_remainder_by_group
 from survey.contamination.turning import turning_points
 from survey.layers import (
     AREA_DISTRICTS,
@@ -44,6 +43,7 @@ from survey.layers import (
     TURNING_POINTS,
     conform,
 )
+from survey.rounding import largest_remainder_by_group
 
 
 @dataclass(frozen=True)

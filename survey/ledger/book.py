@@ -167,15 +167,14 @@ def _same_identity(records: Sequence[Record]) -> list[Problem]:
     found = []
     for record in records:
         before = first.setdefault(record.record_id, record)
-        if before is not record:
-            found.append(
-                Problem(
-                    record.row.number,
-                    "record_id",
-                    f"{record.record_id!r} is taken by {_place(before)}; a correction is a record of its own that "
-                    "names the one it corrects",
-                )
-            )
+        if before is record:
+            continue
+        if _content(before) == _content(record):
+            found.append(Problem(record.row.number, "(row)", f"repeats {_place(before)}: it is stored once"))
+            continue
+        taken = f"{record.record_id!r} is taken by {_place(before)}"
+        mend = "a correction is a record of its own that names the one it corrects"
+        found.append(Problem(record.row.number, "record_id", f"{taken}; {mend}"))
     return found
 
 

@@ -25,13 +25,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; the first ``text_columns`` columns hold words, the others figures."""
+    """A table; the first ``text_columns`` columns hold words, the others figures.
+
+    ``notes`` are those that every figure of the table rests on.
+    """
 
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     total: tuple[Cell, ...] | None = None
     text_columns: int = 1
+    notes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from survey.ledger.document import Cell, Notes, Section, Segment, Table, days
 from survey.ledger.figures import Figure, per_hectare
 from survey.ledger.records import Record
 from survey.ledger.sums import (
+    Fact,
     Summed,
     hectares_of,
     in_period,
@@ -95,7 +96,8 @@ def _by_agency(activity: Activity, span: tuple[date, date], notes: Notes) -> tup
     """Return one sentence an agency: to date, and in the period."""
     lines = []
     for agency in sorted({str(r.agency) for r in (*activity.to_date, *activity.recorded, *activity.period)}):
-        told, cited = [], set()
+        told: list[str] = []
+        cited: set[int] = set()
         for records, when in (
             (activity.to_date, "to date"),
             (activity.recorded, "recorded in periods so far"),
@@ -132,11 +134,12 @@ def _table(caption: str, records: Sequence[Record], notes: Notes) -> Table:
     for agency in sorted({str(record.agency) for record in records}):
         own = [record for record in records if record.agency == agency]
         where = sorted({record.districts for record in own}, key=lambda names: (len(names), sorted(names)))
-        rows.append(_row(agency, own, notes))
+        whole_row = _row(agency, own, notes)
+        rows.append(whole_row if len(where) == 1 else (whole_row[0], Cell("all of these"), *whole_row[2:]))
         if len(where) > 1:
             for names in where:
                 part = [record for record in own if record.districts == names]
-                rows.append(_row(f"– of which, {agency}", part, notes))
+                rows.append(_row(f"– {agency}, of which", part, notes))
     agencies = {str(record.agency) for record in records}
     whole = _row("All agencies", records, notes) if len(agencies) > 1 else None
     if whole is not None:
@@ -209,7 +212,7 @@ def trend(
     of: Sequence[Activity], words: Vocabulary, records: Sequence[Record], to: date, notes: Notes
 ) -> list[Segment]:
     """Return the rates of work on the ground, each between the days its record states."""
-    facts = []
+    facts: list[Fact] = []
     for activity in of:
         if words.stage[activity.name] == "worked":
             every = [r for r in records if r.kind == "activity" and r.activity == activity.name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import pandas as pd
 from survey.ledger.book import Book
 from survey.ledger.document import Cell, Notes, Section, Table
 from survey.ledger.done import EVERYWHERE
+from survey.ledger.figures import grouped
 from survey.ledger.records import Record
 from survey.ledger.remaining import STATES, by_district, by_group, statuses
 from survey.ledger.sums import hectares_of, in_period, items_of, latest_cumulative, summed
@@ -77,8 +79,8 @@ class Remains:
 
 
 def hectares(square_metres: float) -> str:
-    """Return square metres as hectares in words, to 100 square metres."""
-    return f"{square_metres / HECTARE_M2:,.2f}"
+    """Return whole square metres as hectares in words, to the square metre."""
+    return grouped(Decimal(round(square_metres)) / 10_000)
 
 
 def remaining_line(remains: Remains | None, notes: Notes) -> Cell:
@@ -128,6 +130,8 @@ def _remaining(remains: Remains, notes: Notes) -> Section:
         "Hazard areas are proposals from imagery to the authority. Remaining is everything that no record hands over.",
         f"{seen:,.2f} ha were analysed; what remains in the other {unseen:,.2f} ha of these districts is not known.",
         "Ground that several records cover is counted once, with the newest of them.",
+        "A record that claims fewer finished hectares than its ground has counts as work on it: where they lie is not "
+        "recorded.",
     )
     return Section("What remains", (), tuple(table for table in tables if table.rows), cautions)
 
@@ -140,8 +144,8 @@ def _grouped(caption: str, heading: str, sums: pd.DataFrame, origin: tuple[int, 
         if row["area_m2"] > 0
     )
     whole = sums[names].sum()
-    total = (Cell("All", origin), *(Cell(hectares(whole[name])) for name in names))
-    return Table(caption, (heading, *_COLUMNS), rows, total)
+    total = (Cell("All"), *(Cell(hectares(whole[name])) for name in names))
+    return Table(caption, (heading, *_COLUMNS), rows, total, notes=origin)
 
 
 def _statuses(remains: Remains, notes: Notes) -> Table:

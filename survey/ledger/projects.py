@@ -48,7 +48,8 @@ def project_lines(book: Book, to: date, notes: Notes) -> list[Cell]:
     named = projects_known(book, to)
     if named:
         cited = notes.cite(record.record_id for record in named)
-        lines.append(Cell(f"{grouped(len(named))} projects stand in the ledger by name.", cited))
+        stand = "1 project stands" if len(named) == 1 else f"{grouped(len(named))} projects stand"
+        lines.append(Cell(f"{stand} in the ledger by name.", cited))
     return lines
 
 

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 import pyogrio
 import shapely
+from shapely.geometry.base import BaseGeometry
 
 from survey.errors import LedgerError
 from survey.layers import LEDGER
@@ -25,6 +27,7 @@ COLUMNS = (*LEDGER.names, "geometry")
 
 _MOST_CELL = 1_000_000
 """Characters of one cell; a polygon of tens of thousands of vertices fits."""
+_DECIMALS = 9
 _NEEDED = ("kind", "source", "source_date")
 
 
@@ -80,7 +83,7 @@ def rows_of(text: str, file: str) -> tuple[list[Row], list[Problem]]:
         shape = None
         if "geometry" in values:
             try:
-                shape = shapely.force_2d(shapely.from_wkt(values.pop("geometry")))
+                shape = _rounded(shapely.from_wkt(values.pop("geometry")))
             except shapely.errors.GEOSException as error:
                 problems.append(Problem(number, "geometry", f"is no WKT: {error}"))
                 continue
@@ -117,7 +120,7 @@ def _from_geopackage(path: Path) -> list[Row]:
         if table.crs is None and table.geometry.notna().any():
             raise LedgerError(f"{path}: its layer has no CRS. Assign the one it was drawn in, for instance EPSG:4326.")
         located = table if table.crs is None else table.to_crs(4326)
-        shapes = [None if one is None else shapely.force_2d(one) for one in located.geometry]
+        shapes = [None if one is None else _rounded(one) for one in located.geometry]
         table = pd.DataFrame(table.drop(columns=table.geometry.name))
     table = table.drop(columns=[name for name in table.columns if str(name).lower() in ("fid", "ogc_fid")])
     names = [str(name).lower() for name in table.columns]
@@ -127,6 +130,12 @@ def _from_geopackage(path: Path) -> list[Row]:
         values = {name: text for name, cell in zip(names, cells, strict=True) if (text := _text(cell))}
         rows.append(Row(number, values, shape, str(path)))
     return rows
+
+
+def _rounded(shape: BaseGeometry) -> BaseGeometry:
+    """Return a shape in two dimensions, to a tenth of a millimetre: as the ledger's file keeps it."""
+    flat: BaseGeometry = shapely.transform(shapely.force_2d(shape), lambda coords: np.round(coords, _DECIMALS))
+    return flat
 
 
 def _text(value: Any) -> str:
@@ -159,7 +168,7 @@ def csv_of(rows: Iterable[Row]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in rows:
-        shape = "" if row.geometry is None else shapely.to_wkt(row.geometry, rounding_precision=9, trim=True)
+        shape = "" if row.geometry is None else shapely.to_wkt(row.geometry, rounding_precision=_DECIMALS, trim=True)
         writer.writerow([*(row.values.get(name, "") for name in LEDGER.names), re.sub(r"\s+", " ", shape)])
     return out.getvalue()
 

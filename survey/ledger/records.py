@@ -19,6 +19,7 @@ from survey.ledger.vocabulary import Vocabulary, Words
 _ITEM = re.compile(r"^(?P<kind>[^\d;]*?)[\s:=]*(?P<number>[\d][\d,.\s\u00a0]*)\s*(?P<after>[^\d;]*)$")
 _NEGATIVE = re.compile(r"(^|[\s:=])[-−]\s*\d")
 _AREA = re.compile(r"^(?P<number>[-−]?[\d][\d,.'’\s\u00a0\u202f]*)\s*(?P<unit>[^\d\s].*)?$")
+_FIGURES = ("area", "items", "count", "civilian_casualties", "military_casualties", "accuracy_m")
 _SOURCE_DATE = re.compile(r"^\d{4}(-\d{2}(-\d{2})?)?$")
 _SQUARE_METRES_IN_HA = Decimal(10_000)
 
@@ -135,6 +136,11 @@ class _Reader:
 
     def record(self) -> Record:
         """Read the whole row."""
+        for column, text in self.row.values.items():
+            if text.startswith(("=", "+", "@", "\t")) or (text.startswith("-") and column not in _FIGURES):
+                self.wrong(
+                    column, f"begins with {text[0]!r}, which a spreadsheet takes for a formula; write it otherwise"
+                )
         kind = self.word("kind", self.words.kind, needed=True)
         common: dict[str, Any] = {
             "row": self.row,

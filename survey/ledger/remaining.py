@@ -18,6 +18,7 @@ import shapely
 
 from survey.ledger.records import Record
 from survey.ledger.vocabulary import Stage
+from survey.rounding import largest_remainder
 
 Geometries = npt.NDArray[np.object_]
 State = Literal["handed_over", "closed", "suspended", "worked_on"]
@@ -31,6 +32,8 @@ recorded.
 WHOLE_AREA = 0.999
 """Share of an area that must be completed for the area to be; what is left out is the noise of digitising. No
 published threshold."""
+LEAST_CLAIMED = 0.95
+"""Share of its ground that the hectares of a record must reach for all of it to be finished. No published threshold."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +102,8 @@ def cut(areas: Geometries, worked: Sequence[Worked], area_ids: Sequence[str]) ->
     -------
     DataFrame
         One row an area: ``area_m2``, a column of m2 and one of geometry (``..._ground``) for each of :data:`STATES`
-        and for ``open``, and ``records`` (identities, sorted, of those that touch it). The square metres of the
-        states and of ``open`` add up to ``area_m2``.
+        and for ``open``, and ``records`` (identities, sorted, of those that touch it). Square metres are whole, and
+        those of the states and of ``open`` add up to ``area_m2``.
     """
     areas = _apart(areas)
     placed = _newest(_placed(areas, worked, area_ids))
@@ -116,6 +119,10 @@ def cut(areas: Geometries, worked: Sequence[Worked], area_ids: Sequence[str]) ->
         left[touched] = shapely.difference(left[touched], union)
     columns["open"] = shapely.area(left)
     columns["open_ground"] = left
+    columns["area_m2"] = np.rint(columns["area_m2"])
+    parts = np.column_stack([columns[state] for state in (*STATES, "open")])
+    whole = largest_remainder(parts, columns["area_m2"], 0)
+    columns |= dict(zip((*STATES, "open"), whole.T, strict=True))
     columns["records"] = _touching(areas, placed)
     return pd.DataFrame(columns)
 
@@ -125,20 +132,23 @@ def _placed(areas: Geometries, worked: Sequence[Worked], area_ids: Sequence[str]
     position = {area: i for i, area in enumerate(area_ids)}
     placed = []
     for one in worked:
-        if one.ground is not None:
-            placed.append(one)
-            continue
-        named = [position[area] for area in sorted(one.record.area_ids) if area in position]
-        if not named:
-            continue
-        ground = shapely.union_all(areas[named])
-        claimed, state = one.record.area, one.state
-        if claimed is not None and (claimed.high or claimed.low) and state in ("handed_over", "closed"):
-            most = float(claimed.low if claimed.high is None else claimed.high) * 1e4
-            # Fewer hectares than the areas have: where they lie is not recorded.
-            state = state if most >= WHOLE_AREA * shapely.area(ground) else "worked_on"
-        placed.append(Worked(one.record, state, ground))
+        ground = one.ground
+        if ground is None:
+            named = [position[area] for area in sorted(one.record.area_ids) if area in position]
+            if not named:
+                continue
+            ground = shapely.union_all(areas[named])
+        placed.append(Worked(one.record, _claimed(one, ground), ground))
     return placed
+
+
+def _claimed(one: Worked, ground: Any) -> State:
+    """Return what a record makes of its ground: fewer finished hectares than it has may lie anywhere on it."""
+    claimed = one.record.area
+    if claimed is None or one.state not in ("handed_over", "closed"):
+        return one.state
+    most = float(claimed.low if claimed.high is None else claimed.high) * 1e4
+    return one.state if most >= LEAST_CLAIMED * shapely.area(ground) else "worked_on"
 
 
 def _newest(placed: Sequence[Worked]) -> list[Worked]:
@@ -228,8 +238,10 @@ def by_district(pieces: pd.DataFrame, districts: Geometries, names: Sequence[str
     columns = {}
     for state in (*STATES, "open"):
         ground = pieces[f"{state}_ground"].to_numpy(dtype=object)
-        inside = [float(shapely.area(shapely.intersection(ground, district)).sum()) for district in districts]
-        columns[state] = [*inside, max(0.0, float(shapely.area(ground).sum()) - sum(inside))]
+        total = pieces[state].to_numpy(dtype=np.float64)
+        inside = [shapely.area(shapely.intersection(ground, district)) for district in districts]
+        outside = np.maximum(shapely.area(ground) - np.sum(inside, axis=0), 0.0)
+        columns[state] = largest_remainder(np.column_stack([*inside, outside]), total, 0).sum(axis=0)
     table = pd.DataFrame(columns, index=[*names, "outside every district"])
     whole = table.sum(axis=1)
     table.insert(0, "area_m2", whole)

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from survey.ledger.book import Book
 from survey.ledger.document import Cell, Notes, Section, Table, day, days
 from survey.ledger.forecast import Finish, Team, bottleneck, finishes, teams_of, working_days
-from survey.ledger.outlook import HECTARE_M2, Remains, origin_of
+from survey.ledger.outlook import Remains, hectares, origin_of
 from survey.ledger.projects import projects_known
 from survey.ledger.sums import hectares_of, in_period, summed
 
@@ -38,9 +38,10 @@ def schedule_sections(
     lines: list[Cell] = []
     tables = []
     if remains is not None:
+        origin = origin_of(remains, notes)
         left = remains.work()
         done = finishes(left, teams_of(book.of("asset")), start, plans.days_a_week)
-        tables.append(_finish_table("All remaining hazard areas, with everything at hand", done, notes))
+        tables.append(_finish_table("All remaining hazard areas, with everything at hand", done, origin, notes))
         lines += _slowest("All remaining hazard areas", done, notes)
         lines += _needed(book, span, plans, remains, notes)
         for project in projects_known(book, span[1]):
@@ -57,7 +58,9 @@ def schedule_sections(
                 kind: (Team(count, since, project.record_id),) for kind, count in project.assets.items()
             }
             finished = finishes(work, crew, start, plans.days_a_week)
-            tables.append(_finish_table(f"Project {project.name}, with what is assigned to it", finished, notes))
+            tables.append(
+                _finish_table(f"Project {project.name}, with what is assigned to it", finished, origin, notes)
+            )
             lines += _slowest(f"Project {project.name}", finished, notes)
     if not tables:
         return []
@@ -70,7 +73,7 @@ def schedule_sections(
     return [Section("What finishes when", tuple(lines), tuple(tables), cautions)]
 
 
-def _finish_table(caption: str, done: Sequence[Finish], notes: Notes) -> Table:
+def _finish_table(caption: str, done: Sequence[Finish], origin: tuple[int, ...], notes: Notes) -> Table:
     rows = tuple(
         (
             Cell(one.resource),
@@ -82,7 +85,7 @@ def _finish_table(caption: str, done: Sequence[Finish], notes: Notes) -> Table:
         if one.team_days[2] > 0
     )
     columns = ("Kind", "At hand", "Team-days, fast", "typical", "slow", "Done, fast", "typical", "slow")
-    return Table(caption, columns, rows, None, 2)
+    return Table(caption, columns, rows, None, 2, origin)
 
 
 def _teams(teams: Sequence[Team]) -> str:
@@ -90,19 +93,26 @@ def _teams(teams: Sequence[Team]) -> str:
 
 
 def _slowest(what: str, done: Sequence[Finish], notes: Notes) -> list[Cell]:
-    slowest = bottleneck(done)
-    if slowest is None:
+    busy = [one for one in done if one.team_days[2] > 0]
+    slowest = bottleneck([one for one in busy if one.teams])
+    if not busy:
         return [Cell(f"{what}: no work is left.")]
+    missing = ", ".join(one.resource for one in busy if not one.teams)
+    lines = [Cell(f"{what}: no end in sight, for none is on record of: {missing}.")] if missing else []
+    if slowest is None:
+        return lines
     cited = notes.cite(team.record for team in slowest.teams)
     if slowest.days[1] is None:
         said = f"{what}: no end in sight; the bottleneck is the {slowest.resource}, {_teams(slowest.teams)}."
-        return [Cell(said, cited)]
-    busy = [one for one in done if one.team_days[2] > 0]
+        return [*lines, Cell(said, cited)]
+    busy = [one for one in busy if one.teams]
+    if missing:
+        what = f"{what}, as far as teams are on record"
     early = max(one.days[0] or date.max for one in busy)
     late = max(one.days[2] or date.max for one in busy)
     interval = f"{day(early)} to {'no end in sight' if late == date.max else day(late)}"
     said = f"{what}: done by {day(slowest.days[1])} at typical rates (interval {interval})"
-    return [Cell(f"{said}; the bottleneck is the {slowest.resource}.", cited)]
+    return [*lines, Cell(f"{said}; the bottleneck is the {slowest.resource}.", cited)]
 
 
 def _needed(book: Book, span: tuple[date, date], plans: Plans, remains: Remains, notes: Notes) -> list[Cell]:
@@ -110,11 +120,11 @@ def _needed(book: Book, span: tuple[date, date], plans: Plans, remains: Remains,
         return []
     start = span[1] + timedelta(days=1)
     count = working_days(start, plans.finish_by, plans.days_a_week)
-    left = float((remains.pieces["area_m2"].to_numpy() * remains.open_share).sum()) / HECTARE_M2
+    left = float((remains.pieces["area_m2"].to_numpy() * remains.open_share).sum())
     if count == 0:
         return [Cell(f"No working day is left until {day(plans.finish_by)}.")]
-    said = f"To finish by {day(plans.finish_by)}, {left / count:,.2f} ha a working day are needed ({left:,.2f} ha in "
-    lines = [Cell(f"{said}{count} working days).", origin_of(remains, notes))]
+    said = f"To finish by {day(plans.finish_by)}, {hectares(left / count)} ha a working day are needed"
+    lines = [Cell(f"{said} ({hectares(left)} ha in {count} working days).", origin_of(remains, notes))]
     worked = [r for r in book.of("activity") if r.activity == "clearance"]
     figure = summed(in_period(worked, *span)[0], hectares_of).figure
     if figure is not None:

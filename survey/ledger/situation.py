@@ -117,7 +117,7 @@ def _accident_lines(accidents: Sequence[Accident], notes: Notes) -> list[Cell]:
             if figure is not None
         ]
         doubt = " (sources disagree)" if _disagree(one) else ""
-        when = days(one.record.first, one.record.last)
+        when = days(one.record.first or one.record.last, one.record.last)
         lines.append(
             Cell(
                 f"Accident in {one.record.where}, {when}, people hurt: {', '.join(said)}{doubt}.",
@@ -134,7 +134,7 @@ def _disagree(one: Accident) -> bool:
 def _accidents(accidents: Sequence[Accident], notes: Notes) -> list[Section]:
     rows = tuple(
         (
-            Cell(days(one.record.first, one.record.last)),
+            Cell(days(one.record.first or one.record.last, one.record.last)),
             Cell(one.record.where),
             Cell(one.record.name or ""),
             Cell("recorded" if any(record.geometry is not None for record in one.records) else "not recorded"),
@@ -159,12 +159,7 @@ def _doubts(done: Sequence[Activity], accidents: Sequence[Accident], notes: Note
         for records in (activity.period, activity.to_date, activity.recorded):
             for fact in facts_of(records):
                 lines += _against(fact, notes)
-            for measure in (hectares_of, items_of):
-                mixed = summed(records, measure).overlapping
-                if mixed:
-                    ids = [record.record_id for fact in mixed for record in fact.records]
-                    said = "These records overlap and cannot be told apart; the sum is given as a range."
-                    lines.append(Cell(said, notes.cite(ids)))
+            lines += _mixed(records, notes)
         lines += [
             Cell(
                 f"{r.agency}: a record of {days(r.first, r.last)} reaches beyond the period; it is not counted in it.",
@@ -187,6 +182,20 @@ def _doubts(done: Sequence[Activity], accidents: Sequence[Accident], notes: Note
         lines.append(Cell(said, notes.cite([record.record_id])))
     unique = tuple(dict.fromkeys(lines))
     return [Section("What does not agree, and what was left out", unique)] if unique else []
+
+
+def _mixed(records: Sequence[Record], notes: Notes) -> list[Cell]:
+    """Return which records cannot be told apart, among those of an agency and in each of its rows."""
+    lines = []
+    for key in sorted({(str(r.agency), tuple(sorted(r.districts))) for r in records}):
+        own = [r for r in records if (str(r.agency), tuple(sorted(r.districts))) == key]
+        for group in (own, [r for r in records if str(r.agency) == key[0]]):
+            for measure in (hectares_of, items_of):
+                mixed = {r.record_id for fact in summed(group, measure).overlapping for r in fact.records}
+                if mixed:
+                    said = f"{key[0]}: these records overlap and cannot be told apart; their sum is given as a range."
+                    lines.append(Cell(said, notes.cite(mixed)))
+    return lines
 
 
 def _against(fact: Fact, notes: Notes) -> list[Cell]:

@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
+import numpy as np
 import shapely
 
+from survey.ledger.book import MOST_OF_POLYGON, square_metres
 from survey.ledger.figures import Figure, agreed, total
 from survey.ledger.records import Record
 
@@ -195,6 +197,8 @@ def _groups(facts: Sequence[Fact]) -> list[list[Fact]]:
             if overlap(facts[j], fact):
                 parent[root(i)] = root(j)
         active[key].append(i)
+    for i, j in _on_one_ground(facts):
+        parent[root(i)] = root(j)
     groups: defaultdict[int, list[Fact]] = defaultdict(list)
     for i, fact in enumerate(facts):
         groups[root(i)].append(fact)
@@ -218,8 +222,7 @@ def _same_task(a: Record, b: Record) -> bool:
     if a.name is not None and a.name == b.name:
         return True
     if a.geometry is not None and b.geometry is not None:
-        shared = shapely.area(shapely.intersection(a.geometry, b.geometry))
-        return bool(shared > SHARED_GROUND * min(shapely.area(a.geometry), shapely.area(b.geometry)))
+        return _share_ground(a, b)
     if a.name is not None and b.name is not None:
         return False
     if a.area_ids and b.area_ids:
@@ -255,6 +258,8 @@ def _resolved(group: Sequence[Fact], measure: Measure) -> Summed:
     parts = tuple(fact for fact, within in zip(group, part_of, strict=True) if within)
     if len(wholes) == 1:
         return Summed(_with_parts(wholes[0], parts, figures), (wholes[0],), parts)
+    if not any(overlap(one, other) for one, other in combinations(wholes, 2)):
+        return _on_shared_ground(wholes, parts, figures, measure)
     # Neither holds the other: the truth lies between what surely differs, and all of it.
     apart: list[Fact] = []
     for fact in sorted(wholes, key=lambda one: (-figures[id(one)].low, one.first, one.last, one.record.record_id)):
@@ -264,6 +269,43 @@ def _resolved(group: Sequence[Fact], measure: Measure) -> Summed:
     assert every is not None
     low = sum((figures[id(fact)].low for fact in apart), Decimal(0))
     return Summed(replace(every, low=low, disagree=True), tuple(wholes), parts, tuple(wholes))
+
+
+def _on_one_ground(facts: Sequence[Fact]) -> list[tuple[int, int]]:
+    """Return pairs of facts of one agency and activity whose polygons share ground, whatever their days."""
+    located = [i for i, fact in enumerate(facts) if fact.record.geometry is not None]
+    shapes = np.array([facts[i].record.geometry for i in located], dtype=object)
+    first, second = shapely.STRtree(shapes).query(shapes, predicate="intersects")
+    pairs = []
+    for a, b in zip(first.tolist(), second.tolist(), strict=True):
+        one, other = facts[located[a]].record, facts[located[b]].record
+        if a < b and (one.agency, one.activity) == (other.agency, other.activity) and _share_ground(one, other):
+            pairs.append((located[a], located[b]))
+    return pairs
+
+
+def _share_ground(a: Record, b: Record) -> bool:
+    shared = shapely.area(shapely.intersection(a.geometry, b.geometry))
+    return bool(shared > SHARED_GROUND * min(shapely.area(a.geometry), shapely.area(b.geometry)))
+
+
+def _on_shared_ground(
+    facts: Sequence[Fact], parts: tuple[Fact, ...], figures: dict[int, Figure], measure: Measure
+) -> Summed:
+    """Return the sum of work on one ground on different days.
+
+    Progress on a task adds up to its ground at most. Hectares beyond that were worked on twice: the land is at least
+    the largest figure, the work all of them. Items are never found twice.
+    """
+    every = total(figures[id(fact)] for fact in facts)
+    assert every is not None
+    grounds = [fact.record.geometry for fact in facts if fact.record.geometry is not None]
+    enclosed = square_metres(shapely.union_all(grounds)) / 1e4
+    located = sum((figures[id(f)].low for f in facts if f.record.geometry is not None), Decimal(0))
+    if measure is not hectares_of or float(located) <= enclosed * MOST_OF_POLYGON:
+        return Summed(every, tuple(facts), parts)
+    low = max(figures[id(fact)].low for fact in facts)
+    return Summed(replace(every, low=low, disagree=True), tuple(facts), parts, tuple(facts))
 
 
 def _with_parts(whole: Fact, parts: Sequence[Fact], figures: dict[int, Figure]) -> Figure:

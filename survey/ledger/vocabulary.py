@@ -20,6 +20,23 @@ from survey.places import Place, folded, places
 Stage = Literal["looked", "survey", "worked", "spot"]
 
 
+class Ledger(BaseModel):
+    """Settings of the clearance ledger: job table ``[ledger]``.
+
+    Attributes
+    ----------
+    path : Path, optional
+        The ledger, CSV or GeoPackage. Its records give the status of hazard areas; without it every area is open.
+    names : Path, optional
+        Further agencies and districts, as for :func:`read_vocabulary`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Path | None = None
+    names: Path | None = None
+
+
 @dataclass(frozen=True)
 class Words:
     """A closed list of words with other spellings of each."""

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from survey.contamination.rounding import largest_remainder, largest_remainder_by_group
+from survey.rounding import largest_remainder, largest_remainder_by_group
 
 hectares = st.floats(0, 1e6, allow_nan=False)
 
