@@ -192,7 +192,7 @@ class _Reader:
             self.text(column, needed=True)
         if record.basis == "period" and record.first is None:
             self.wrong("date_from", "a period needs its first day; a figure up to a date has the basis 'cumulative'")
-        if record.area is None and record.items is None and not self.row.values.get("state"):
+        if not {"area", "items", "state"} & self.row.values.keys():
             self.wrong("area", "give hectares, items or a state; the record says nothing")
         stage = self.words.stage.get(record.activity or "")
         if stage == "looked" and record.decision == "handed_over":

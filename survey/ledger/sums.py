@@ -250,25 +250,36 @@ def inside(part: Fact, whole: Fact) -> bool:
 
 def _resolved(group: Sequence[Fact], measure: Measure) -> Summed:
     """Return the sum of facts that are linked by overlaps."""
-    figures = {id(fact): figure for fact in group if (figure := fact.figure(measure)) is not None}
-    if len(group) == 1:
-        return Summed(figures[id(group[0])], tuple(group))
     part_of = [any(inside(fact, other) for other in group) for fact in group]
     wholes = [fact for fact, within in zip(group, part_of, strict=True) if not within]
     parts = tuple(fact for fact, within in zip(group, part_of, strict=True) if within)
-    if len(wholes) == 1:
-        return Summed(_with_parts(wholes[0], parts, figures), (wholes[0],), parts)
-    if not any(overlap(one, other) for one, other in combinations(wholes, 2)):
-        return _on_shared_ground(wholes, parts, figures, measure)
-    # Neither holds the other: the truth lies between what surely differs, and all of it.
+    if any(overlap(one, other) for one, other in combinations(wholes, 2)):
+        return Summed(_surely_and_at_most(wholes, parts, measure), tuple(wholes), parts, tuple(wholes))
+    figures = [_with_parts(one, [part for part in parts if inside(part, one)], measure) for one in wholes]
+    every = total(figures)
+    assert every is not None
+    low = None if len(wholes) == 1 else _on_shared_ground(wholes, figures, measure)
+    if low is None:
+        return Summed(every, tuple(wholes), parts)
+    return Summed(replace(every, low=low, disagree=True), tuple(wholes), parts, tuple(wholes))
+
+
+def _surely_and_at_most(facts: Sequence[Fact], parts: Sequence[Fact], measure: Measure) -> Figure:
+    """Return the range of facts of which none holds another: from those that do not overlap to all of them."""
+    known = [(figure, fact) for fact in facts if (figure := fact.figure(measure)) is not None]
+    every = total(figure for figure, _ in known)
+    assert every is not None
     apart: list[Fact] = []
-    for fact in sorted(wholes, key=lambda one: (-figures[id(one)].low, one.first, one.last, one.record.record_id)):
+    least = Decimal(0)
+    for figure, fact in sorted(known, key=lambda one: (-one[0].low, one[1].first, one[1].last)):
         if not any(overlap(fact, other) for other in apart):
             apart.append(fact)
-    every = total(figures[id(fact)] for fact in wholes)
-    assert every is not None
-    low = sum((figures[id(fact)].low for fact in apart), Decimal(0))
-    return Summed(replace(every, low=low, disagree=True), tuple(wholes), parts, tuple(wholes))
+            least += figure.low
+    come_to, _, _ = _together(parts, measure)
+    high = every.high
+    if high is not None and come_to is not None:
+        high = None if come_to.high is None else max(high, come_to.high)
+    return replace(every, low=least, high=high, disagree=True)
 
 
 def _on_one_ground(facts: Sequence[Fact]) -> list[tuple[int, int]]:
@@ -289,54 +300,46 @@ def _share_ground(a: Record, b: Record) -> bool:
     return bool(shared > SHARED_GROUND * min(shapely.area(a.geometry), shapely.area(b.geometry)))
 
 
-def _on_shared_ground(
-    facts: Sequence[Fact], parts: tuple[Fact, ...], figures: dict[int, Figure], measure: Measure
-) -> Summed:
-    """Return the sum of work on one ground on different days.
+def _on_shared_ground(facts: Sequence[Fact], figures: Sequence[Figure], measure: Measure) -> Decimal | None:
+    """Return the least land of work on one ground on different days; None where it is the sum.
 
     Progress on a task adds up to its ground at most. Hectares beyond that were worked on twice: the land is at least
     the largest figure, the work all of them. Items are never found twice.
     """
-    every = total(figures[id(fact)] for fact in facts)
-    assert every is not None
-    grounds = [fact.record.geometry for fact in facts if fact.record.geometry is not None]
-    enclosed = square_metres(shapely.union_all(grounds)) / 1e4
-    located = sum((figures[id(f)].low for f in facts if f.record.geometry is not None), Decimal(0))
-    if measure is not hectares_of or float(located) <= enclosed * MOST_OF_POLYGON:
-        return Summed(every, tuple(facts), parts)
-    low = max(figures[id(fact)].low for fact in facts)
-    return Summed(replace(every, low=low, disagree=True), tuple(facts), parts, tuple(facts))
+    located = [(f, figure.low) for f, figure in zip(facts, figures, strict=True) if f.record.geometry is not None]
+    enclosed = square_metres(shapely.union_all([fact.record.geometry for fact, _ in located])) / 1e4
+    claimed = sum((low for _, low in located), Decimal(0))
+    if measure is not hectares_of or float(claimed) <= enclosed * MOST_OF_POLYGON:
+        return None
+    return max(figure.low for figure in figures)
 
 
-def _with_parts(whole: Fact, parts: Sequence[Fact], figures: dict[int, Figure]) -> Figure:
+def _with_parts(whole: Fact, parts: Sequence[Fact], measure: Measure) -> Figure:
     """Return the figure of a whole, agreed with its parts where they make all of it or more than it."""
-    own = figures[id(whole)]
-    by_days = _apart(part for part in parts if _place_key(part.record) == _place_key(whole.record))
-    by_districts = _apart(part for part in parts if (part.first, part.last) == (whole.first, whole.last))
-    for split, complete in (
-        (by_days, _fill_the_days(whole, by_days)),
-        (by_districts, _fill_the_districts(whole, by_districts)),
-        (_apart(parts), False),
-    ):
-        come_to = total(figures[id(part)] for part in split)
-        if come_to is None:
-            continue
-        if complete:
-            return agreed([own, come_to])
-        if own.high is not None and come_to.low > own.high:
-            # What is inside is more than what it is inside of: both stand.
-            both = agreed([own, come_to])
-            return replace(both, low=own.low, disagree=True)
+    own = whole.figure(measure)
+    assert own is not None
+    by_days = [part for part in parts if _place_key(part.record) == _place_key(whole.record)]
+    by_districts = [part for part in parts if (part.first, part.last) == (whole.first, whole.last)]
+    for some, fill in ((by_days, _fill_the_days), (by_districts, _fill_the_districts)):
+        figure, counted, sure = _together(some, measure)
+        if figure is not None and sure and fill(whole, counted):
+            return agreed([own, figure])
+    come_to, _, _ = _together(parts, measure)
+    if come_to is None or own.high is None:
+        return own
+    largest = max(figure.low for part in parts if (figure := part.figure(measure)) is not None)
+    if max(come_to.low, largest) > own.high:
+        # What is inside is more than what it is inside of: both stand.
+        return replace(agreed([own, come_to]), low=own.low, disagree=True)
     return own
 
 
-def _apart(parts: Iterable[Fact]) -> list[Fact]:
-    """Return parts that do not overlap one another."""
-    chosen: list[Fact] = []
-    for part in sorted(parts, key=lambda one: (one.last, one.first, one.record.record_id)):
-        if not any(overlap(part, other) for other in chosen):
-            chosen.append(part)
-    return chosen
+def _together(facts: Sequence[Fact], measure: Measure) -> tuple[Figure | None, list[Fact], bool]:
+    """Return what facts come to, those counted in it, and whether all could be told apart."""
+    results = [_resolved(group, measure) for group in _groups(facts)]
+    counted = [fact for one in results for fact in one.counted]
+    sure = not any(one.overlapping for one in results)
+    return total(one.figure for one in results if one.figure is not None), counted, sure
 
 
 def _fill_the_days(whole: Fact, split: Sequence[Fact]) -> bool:
