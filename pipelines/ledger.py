@@ -149,7 +149,7 @@ def evidence_command(
         raise JobError(f"{output} is no GeoPackage: its name ends in .gpkg. Name such a file.")
     grounds = _grounds(None, None, None, names)
     book = read_book(ledger, grounds)
-    table = as_evidence(book.in_force)
+    table = as_evidence(book.in_force, grounds.words.family)
     accidents = len(book.of("accident"))
     if table.empty:
         raise LedgerError(

@@ -15,8 +15,8 @@ from survey.exports import geopackage
 from survey.exports.whole import write_text
 from survey.layers import LEDGER
 from survey.ledger.book import Book, open_book, refuse
+from survey.ledger.fields import Row
 from survey.ledger.reading import csv_of, identity, read_rows, table_of
-from survey.ledger.records import Row
 from survey.ledger.vocabulary import Vocabulary
 
 

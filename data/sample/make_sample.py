@@ -1,5 +1,7 @@
 """Makes the sample job again, file by file: imagery, districts, terrain, labels and truth.
 
+The clearance ledger (``ledger.csv``) is not drawn: its figures were reported, and are kept as they are.
+
 Run from anywhere as ``python data/sample/make_sample.py [DISTRICTS.geojson]``. Everything is drawn with
 :mod:`survey.synthetic` from site seeds that training never uses; only the two district outlines are real
 (Natural Earth, public domain). They are kept as they are unless a file with all districts is named, from

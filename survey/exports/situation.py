@@ -82,7 +82,8 @@ def chart_of(trend: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         y = _HEIGHT * (1.0 - one["per_day"] / top)
         colour, dash = style[one["agency"]]
         words = f"{one['agency']}: {one['hectares']}, {one['first']} to {one['last']}, {one['per_day']:,.1f} ha a day"
-        lines.append({"x1": left, "x2": right, "y": y, "colour": colour, "dash": dash, "words": words})
+        thick = 5 if one["basis"] == "period" else 2
+        lines.append({"x1": left, "x2": right, "y": y, "colour": colour, "dash": dash, "thick": thick, "words": words})
     return {
         "width": _WIDTH,
         "height": _HEIGHT,

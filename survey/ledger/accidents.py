@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, cast
@@ -55,12 +55,19 @@ def _counted(reported: Iterable[tuple[str, int | None]]) -> Figure | None:
     return agreed(figures) if figures else None
 
 
-def as_evidence(records: Iterable[Record]) -> gpd.GeoDataFrame:
+def as_evidence(records: Iterable[Record], families: Mapping[str, str]) -> gpd.GeoDataFrame:
     """Return located accidents as the layer :data:`survey.layers.ACCIDENTS`, EPSG:4326.
 
     A point is an accident with a known location. A polygon is the ground one is known to have happened on somewhere:
     its location counts as unknown. An accident without either is left out, because evidence needs ground. Of several
     reports of one accident, the first that has its place stands.
+
+    Parameters
+    ----------
+    records : iterable of Record
+        In force.
+    families : mapping of str
+        Family of hazard by kind of item, where both are the same thing.
     """
     first, last = date.min, date.max
     located = [
@@ -75,12 +82,19 @@ def as_evidence(records: Iterable[Record]) -> gpd.GeoDataFrame:
             "reliability": "unknown",
             "source": [f"{r.source}, {r.source_date}" for r in located],
             "date": [str(r.last) for r in located],
+            "family": [_family(r, families) for r in located],
             "accuracy_m": [r.accuracy_m for r in located],
         },
         geometry=[r.geometry for r in located],
         crs="EPSG:4326",
     )
     return cast(gpd.GeoDataFrame, conform(table, ACCIDENTS))
+
+
+def _family(record: Record, families: Mapping[str, str]) -> str | None:
+    """Return the family of what exploded, where one kind did and it is a family."""
+    kinds = list(record.items_by_kind)
+    return families.get(kinds[0]) if len(kinds) == 1 else None
 
 
 def _is_point(record: Record) -> bool:

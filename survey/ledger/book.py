@@ -13,9 +13,10 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from survey.errors import LedgerError
+from survey.ledger.fields import Problem, Row
 from survey.ledger.figures import grouped
 from survey.ledger.reading import identity
-from survey.ledger.records import Problem, Record, Row, parse
+from survey.ledger.records import Record, parse
 from survey.ledger.vocabulary import Vocabulary
 
 LEAST_INSIDE = 0.5

@@ -7,18 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from survey.ledger.document import Cell, Notes, Section, Segment, Table, days
+from survey.ledger.facts import Fact, hectares_of, items_of
 from survey.ledger.figures import Figure, per_hectare
 from survey.ledger.records import Record
-from survey.ledger.sums import (
-    Fact,
-    Summed,
-    hectares_of,
-    in_period,
-    items_by_kind,
-    items_of,
-    latest_cumulative,
-    summed,
-)
+from survey.ledger.sums import Summed, in_period, items_by_kind, latest_cumulative, summed
 from survey.ledger.vocabulary import Vocabulary
 
 EVERYWHERE = "not stated"
@@ -129,7 +121,7 @@ def _said(records: Sequence[Record], notes: Notes) -> Cell | None:
 
 
 def _table(caption: str, records: Sequence[Record], notes: Notes) -> Table:
-    columns = ("Agency", "Districts", "Days", "Hectares", "Items", "Of which", "Items per hectare")
+    columns: tuple[str, ...] = ("Agency", "Districts", "Days", "Hectares", "Items", "Of which", "Items per hectare")
     rows: list[tuple[Cell, ...]] = []
     for agency in sorted({str(record.agency) for record in records}):
         own = [record for record in records if record.agency == agency]
@@ -144,6 +136,10 @@ def _table(caption: str, records: Sequence[Record], notes: Notes) -> Table:
     whole = _row("All agencies", records, notes) if len(agencies) > 1 else None
     if whole is not None:
         whole = (whole[0], Cell(""), Cell(""), *whole[3:])
+    if all(record.items is None for record in records):
+        # Nothing about items: four columns say it all.
+        columns, rows = columns[:4], [row[:4] for row in rows]
+        whole = None if whole is None else whole[:4]
     return Table(caption, columns, tuple(rows), whole, text_columns=3)
 
 
@@ -166,7 +162,8 @@ def _row(who: str, records: Sequence[Record], notes: Notes) -> tuple[Cell, ...]:
 
 
 def _kinds(items: Summed) -> str:
-    return ", ".join(figure.words(kind) for kind, figure in items_by_kind(items).items())
+    kinds = items_by_kind(items)
+    return "" if set(kinds) <= {"unspecified"} else ", ".join(figure.words(kind) for kind, figure in kinds.items())
 
 
 def rate(hectares: Figure | None, items: Figure | None, notes: Notes) -> Cell:

@@ -13,10 +13,11 @@ import pandas as pd
 from survey.ledger.book import Book
 from survey.ledger.document import Cell, Notes, Section, Table
 from survey.ledger.done import EVERYWHERE
+from survey.ledger.facts import hectares_of, items_of
 from survey.ledger.figures import grouped
 from survey.ledger.records import Record
 from survey.ledger.remaining import STATES, by_district, by_group, statuses
-from survey.ledger.sums import hectares_of, in_period, items_of, latest_cumulative, summed
+from survey.ledger.sums import in_period, latest_cumulative, summed
 from survey.ledger.vocabulary import Vocabulary
 
 _COLUMNS = (

@@ -20,7 +20,7 @@ from shapely.geometry.base import BaseGeometry
 
 from survey.errors import LedgerError
 from survey.layers import LEDGER
-from survey.ledger.records import Problem, Row
+from survey.ledger.fields import Problem, Row
 
 COLUMNS = (*LEDGER.names, "geometry")
 """Columns of a ledger's CSV, in order."""

@@ -8,10 +8,11 @@ from datetime import date, timedelta
 
 from survey.ledger.book import Book
 from survey.ledger.document import Cell, Notes, Section, Table, day, days
+from survey.ledger.facts import hectares_of
 from survey.ledger.forecast import Finish, Team, bottleneck, finishes, teams_of, working_days
 from survey.ledger.outlook import Remains, hectares, origin_of
 from survey.ledger.projects import projects_known
-from survey.ledger.sums import hectares_of, in_period, summed
+from survey.ledger.sums import in_period, summed
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,14 @@ from survey.ledger.accidents import Accident, accidents_between
 from survey.ledger.book import Book
 from survey.ledger.document import Cell, Notes, Section, Situation, Table, day, days
 from survey.ledger.done import Activity, activities, activity_section, headline, trend
+from survey.ledger.facts import Fact, facts_of, hectares_of, items_of
 from survey.ledger.figures import grouped
 from survey.ledger.forecast import lots
 from survey.ledger.outlook import Remains, remaining_line, remaining_sections
 from survey.ledger.projects import project_lines, project_sections
 from survey.ledger.records import Record
 from survey.ledger.schedule import Plans, schedule_sections
-from survey.ledger.sums import Fact, facts_of, hectares_of, items_of, summed
+from survey.ledger.sums import summed
 from survey.ledger.vocabulary import Vocabulary
 
 CLOSING = (
@@ -136,14 +137,14 @@ def _accidents(accidents: Sequence[Accident], notes: Notes) -> list[Section]:
         (
             Cell(days(one.record.first or one.record.last, one.record.last)),
             Cell(one.record.where),
-            Cell(one.record.name or ""),
+            Cell(", ".join(dict.fromkeys(r.accident_type for r in one.records if r.accident_type)) or "not stated"),
             Cell("recorded" if any(record.geometry is not None for record in one.records) else "not recorded"),
             notes.figure(one.civilians),
             notes.figure(one.military),
         )
         for one in accidents
     )
-    columns = ("Days", "Districts", "Name", "Place", "Civilians hurt", "Service people hurt")
+    columns = ("Days", "Districts", "What happened", "Place", "Civilians hurt", "Service people hurt")
     table = Table("Accidents in the period", columns, rows, None, 4)
     caution = "Accidents whose place is recorded are evidence for hazard areas (survey ledger evidence)."
     return [Section("Accidents", (), (table,), (caution,))] if rows else []

@@ -8,8 +8,8 @@ from pathlib import Path
 import shapely
 
 from survey.ledger.book import Book, open_book, refuse
+from survey.ledger.fields import Row
 from survey.ledger.reading import read_rows
-from survey.ledger.records import Row
 from survey.ledger.vocabulary import read_vocabulary
 
 WORDS = read_vocabulary()

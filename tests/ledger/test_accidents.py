@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from made_records import SOURCE, SPAN, book, problems, sample_book
+from made_records import SOURCE, SPAN, WORDS, book, problems, sample_book
 
 from survey.contamination.evidence import Evidence, prepare_evidence
 from survey.ledger.accidents import accidents_between, as_evidence
@@ -40,18 +40,19 @@ def test_an_accident_says_who_was_hurt_and_where():
 def test_the_map_plane_takes_located_accidents_as_evidence():
     point, ground = "POINT (46.9 40.3)", "POLYGON ((46.90 40.30, 46.91 40.30, 46.91 40.31, 46.90 40.30))"
     records = book(
-        accident(record_id="known", geometry=point, accuracy_m="40"),
+        accident(record_id="known", geometry=point, accuracy_m="40", items="anti-tank mine 1"),
         accident(record_id="somewhere", geometry=ground, date_to="2022-04-05"),
         accident(record_id="nowhere", districts="Zangilan"),
         accident(record_id="second report", source="Another paper", geometry="POINT (46.9001 40.3)"),
     ).in_force
-    made = prepare_evidence(as_evidence(records), Evidence())
+    made = prepare_evidence(as_evidence(records, WORDS.family), Evidence())
     assert made["evidence_id"].tolist() == ["known", "somewhere"]
     assert made["evidence_class"].tolist() == ["direct", "indirect"]
     assert made["accuracy_m"].tolist() == [40.0, 25.0]
     assert made["reported_at"].dt.date.tolist() == [date(2022, 4, 3), date(2022, 4, 5)]
+    assert made["family"].fillna("").tolist() == ["AT", ""]
     assert (made["weight"] > 0).all()
 
 
 def test_without_a_place_there_is_no_evidence():
-    assert as_evidence(sample_book().in_force).empty
+    assert as_evidence(sample_book().in_force, WORDS.family).empty

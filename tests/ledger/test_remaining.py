@@ -120,7 +120,7 @@ made = st.tuples(boxes, st.sampled_from([("completed", "handed_over"), ("complet
 
 
 @given(st.lists(made, max_size=6), st.randoms())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_every_square_metre_is_in_one_state_whatever_the_order(shapes, random):
     some = [
         worked(ground, state, decision, area="50", name=str(i), date_to=f"2022-04-{2 + i % 4:02d}")

@@ -226,6 +226,7 @@ def test_sample_is_written_once(survey, tmp_path):
     assert code == 0
     assert str(tmp_path / "mine" / "job.toml") in out
     assert read_job(tmp_path / "mine" / "job.toml").job.name == "sample"
+    assert (tmp_path / "mine" / "ledger.csv").exists()
     code, _, err = survey("sample", tmp_path / "mine")
     assert code == 1
     assert "not empty" in err

@@ -1,5 +1,6 @@
 """The sample job's files are what their README says, and its script makes them again."""
 
+import re
 import runpy
 import tomllib
 from pathlib import Path
@@ -10,6 +11,9 @@ import pytest
 import rasterio
 
 from survey.hazards import classes
+from survey.ledger.book import open_book
+from survey.ledger.reading import read_rows
+from survey.ledger.vocabulary import read_vocabulary
 from survey.synthetic.site import SAMPLE_SITES
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
@@ -114,6 +118,22 @@ def test_the_script_makes_the_truth_of_the_close_up_again(script):
     truth = gpd.read_file(SAMPLE / "truth.gpkg", layer="labels")
     kept = truth[truth["site"] == "drawn-900032"]
     assert sorted(kept["occlusion"]) == sorted(again.labels["occlusion"])
+
+
+def test_the_ledger_holds_reported_figures_each_with_its_source():
+    rows, problems = read_rows(SAMPLE / "ledger.csv")
+    book, more = open_book(rows, read_vocabulary())
+    assert problems == more == []
+    assert len(book.in_force) == 13
+    assert all(record.source and record.source_date.startswith("2022-04") for record in book.records)
+    assert {record.kind for record in book.records} == {"activity", "project", "asset", "accident"}
+
+
+def test_the_readme_says_where_every_file_comes_from():
+    named = re.findall(r"^\| `([^`]+)` \|", (SAMPLE / "README.md").read_text(encoding="utf-8"), re.M)
+    there = {path.relative_to(SAMPLE).as_posix() for path in SAMPLE.rglob("*.*") if path.is_file()}
+    there = {name for name in there if not name.startswith(("out/", "__pycache__")) and not name.endswith(".aux.xml")}
+    assert {*named, "README.md"} == there
 
 
 def test_the_job_names_files_that_are_there():
