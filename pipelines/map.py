@@ -149,12 +149,13 @@ def _sightings(one: OpenScene, entries: Sequence[Entry]) -> gpd.GeoDataFrame:
 
 def _coverage(job: Job, opened: Opened, one: OpenScene, entries: Sequence[Entry]) -> gpd.GeoDataFrame:
     from pipelines.engine.parcels import unpack_cells
-    from survey.api import scene_coverage
+    from survey.api import scene_coverage, what_is_sought
 
     blocks = [unpack_cells(entry.cells) for entry in entries if entry.cells]
     failed = [entry for entry in entries if entry.state == "failed"]
     unread = [(entry.tile, entry.reason) for entry in failed if entry.tile.level == one.finest.level]
-    pieces = scene_coverage(one.scene, one.finest, blocks, unread, one.region, opened.model, job.detection)
+    sought = what_is_sought(opened.model, job.detection, job.visibility)
+    pieces = scene_coverage(one.scene, one.finest, blocks, unread, one.region, sought)
     for a_pass in one.passes:
         lost = [entry.tile for entry in failed if entry.tile.level == a_pass.level]
         if lost and not a_pass.finest:
@@ -237,6 +238,15 @@ def _evidence(job: Job) -> gpd.GeoDataFrame | None:
     return prepare_evidence(table, job.evidence)
 
 
+def asked_of_pixels(job: Job, model: Model) -> dict[str, Any]:
+    """Return what the journal's results of pixels depend on besides the imagery."""
+    return {
+        "model": model.digest,
+        "detection": job.detection.model_dump(mode="json"),
+        "visibility": job.visibility.of_pixels,
+    }
+
+
 def settings_digest(job: Job, threshold: float) -> str:
     """Digest of the settings that results depend on: files by their content, wherever they lie."""
     from survey.provenance import digest, file_identity
@@ -308,9 +318,9 @@ def reopened(job: Job, journal: Journal) -> Opened:
     scenes = [scene_from_json(one["scene"]) for one in kept["scenes"]]
     identities = [one["identity"] for one in kept["scenes"]]
     model = choose_model(job, scenes)
-    asked = {"model": model.digest, "detection": job.detection.model_dump(mode="json")}
+    asked = asked_of_pixels(job, model)
     if asked != kept["depends"]:
-        what = " and ".join(key for key in asked if asked[key] != kept["depends"][key])
+        what = " and ".join(key for key in asked if asked[key] != kept["depends"].get(key))
         raise JournalError(
             f"The {what} changed since {journal.path} was written; that touches pixels: use `survey run`."
         )

@@ -140,7 +140,7 @@ def survey_tiles(job: Job, opened: Opened, journal: Journal, how: How, watch: Wa
 
     def tasks() -> Iterator[Task]:
         for step in walk:
-            task = step.task(model)
+            task = step.task(model, job.visibility)
             sent[task] = step
             yield task
 
@@ -198,7 +198,7 @@ class _Refilled:
 
 def remember(job: Job, opened: Opened, journal: Journal) -> None:
     """Keep in the journal what the map plane needs when the imagery is not at hand."""
-    from pipelines.map import scene_to_json
+    from pipelines.map import asked_of_pixels, scene_to_json
     from survey.provenance import plain
 
     journal.set("complete", False)
@@ -207,7 +207,7 @@ def remember(job: Job, opened: Opened, journal: Journal) -> None:
             {"scene": scene_to_json(place.scene), "identity": dict(place.identity)} for place in opened.scenes
         ],
         "refused": [asdict(one) for one in opened.refused],
-        "depends": {"model": opened.model.digest, "detection": job.detection.model_dump(mode="json")},
+        "depends": asked_of_pixels(job, opened.model),
     }
     journal.set("opened", plain(kept))
 

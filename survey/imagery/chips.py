@@ -171,20 +171,24 @@ def _read_reduced(
         pixels, ok = _read(dataset, scene, full, roles)
         padding = ((0, (bottom - top) * side - ok.shape[0]), (0, (col1 - col0) * side - ok.shape[1]))
         ok = np.pad(ok, padding)
-        count = _block_sums(ok.astype(np.uint8), side)
+        count = block_sums(ok.astype(np.uint8), side)
         enough = count * 2 >= side * side
         # A block cut off by the scene's edge is judged by the pixels it has.
         edge = np.pad(np.ones(pixels.shape[1:], np.uint8), padding)
-        enough |= (count > 0) & (count * 2 >= _block_sums(edge, side))
+        enough |= (count > 0) & (count * 2 >= block_sums(edge, side))
         for band in range(len(roles)):
-            total = _block_sums(np.pad(pixels[band], padding), side)
+            total = block_sums(np.pad(pixels[band], padding), side)
             mean = (total + count // 2) // np.maximum(count, 1)
             part[band, top - row0 : bottom - row0] = np.where(enough, mean, 0)
         valid[top - row0 : bottom - row0] = enough
     return part, valid
 
 
-def _block_sums(band: NDArray[np.uint8], side: int) -> NDArray[np.int64]:
+def block_sums(band: NDArray[np.uint8] | NDArray[np.uint16], side: int) -> NDArray[np.int64]:
+    """Sums over blocks of ``side`` x ``side`` pixels, exact; both sides of ``band`` are multiples of ``side``."""
     rows, cols = band.shape
-    across = cv2.reduce(band.reshape(rows * cols // side, side), 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
-    return across.reshape(rows // side, side, cols // side).sum(axis=1, dtype=np.int64)
+    lines = np.ascontiguousarray(band).reshape(rows * cols // side, side)
+    # OpenCV sums 16 bits in doubles: whole numbers, and far from where doubles miss one.
+    depth = cv2.CV_32S if band.dtype == np.uint8 else cv2.CV_64F
+    across = cv2.reduce(lines, 1, cv2.REDUCE_SUM, dtype=depth)
+    return across.reshape(rows // side, side, cols // side).sum(axis=1).astype(np.int64)
