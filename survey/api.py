@@ -6,7 +6,7 @@ import hashlib
 import math
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import geopandas as gpd
@@ -189,8 +189,10 @@ def scene_coverage(
     -------
     GeoDataFrame in layers.COVERAGE_PIECES.
     """
+    whole = shapely.covers(region, scene.grid.outline())
+    sought = replace(sought, region=None if whole else region)
     pieces = coverage_pieces(scene, a_pass.level, blocks, failures, sought)
-    if len(pieces) and not shapely.covers(region, scene.grid.outline()):
+    if len(pieces) and not whole:
         pieces = pieces.set_geometry(_polygons(shapely.intersection(pieces.geometry.values, region)))
         pieces = pieces[~pieces.geometry.is_empty]
     return pieces.reset_index(drop=True)

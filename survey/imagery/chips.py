@@ -187,8 +187,10 @@ def _read_reduced(
 def block_sums(band: NDArray[np.uint8] | NDArray[np.uint16], side: int) -> NDArray[np.int64]:
     """Sums over blocks of ``side`` x ``side`` pixels, exact; both sides of ``band`` are multiples of ``side``."""
     rows, cols = band.shape
+    if band.dtype == np.uint16:
+        # Bytes are summed many times faster than words.
+        low, high = cv2.split(band.astype("<u2", copy=False).view(np.uint8).reshape(rows, cols, 2))
+        return block_sums(low, side) + 256 * block_sums(high, side)
     lines = np.ascontiguousarray(band).reshape(rows * cols // side, side)
-    # OpenCV sums 16 bits in doubles: whole numbers, and far from where doubles miss one.
-    depth = cv2.CV_32S if band.dtype == np.uint8 else cv2.CV_64F
-    across = cv2.reduce(lines, 1, cv2.REDUCE_SUM, dtype=depth)
-    return across.reshape(rows // side, side, cols // side).sum(axis=1).astype(np.int64)
+    across = cv2.reduce(lines, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
+    return across.reshape(rows // side, side, cols // side).sum(axis=1, dtype=np.int64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import cv2
 import geopandas as gpd
 import numpy as np
 import rasterio.features
@@ -27,6 +28,7 @@ from survey.imagery.visibility import (
     MEASURES,
     NO_DATA,
     NULL,
+    UNREAD,
     VEGETATION,
     WHOLE,
     CellBlock,
@@ -57,17 +59,20 @@ _VEGETATION_STEPS = np.array([0.05, 0.2, 0.4, 0.6, 0.8])
 
 @dataclass(frozen=True)
 class Sought:
-    """What is looked for in a scene, and how it is judged whether it could have been seen.
+    """What is looked for in a scene and where, and how it is judged whether it could have been seen.
 
     Attributes
     ----------
     classes : tuple of HazardClass
         Those the model knows and the job wants, resolved at the scene's ground sampling distance or not.
     settings : Visibility
+    region : geometry, optional
+        Ground of interest, CRS of the scene; cells beyond it have no say in what is judged of the others.
     """
 
     classes: tuple[HazardClass, ...]
     settings: Visibility
+    region: shapely.Geometry | None = None
 
 
 def coverage_pieces(
@@ -108,8 +113,11 @@ def coverage_pieces(
         place = (slice(-(-tile.row0 // side), -(-tile.row1 // side)), slice(-(-tile.col0 // side), -(-tile.col1 // side)))
         codes[place], measures[(slice(None), *place)] = number, NULL
 
+    if sought.region is not None:
+        beyond = ~_near(sought.region, grid, side, codes.shape)
+        codes[beyond], measures[:, beyond] = UNREAD, NULL
     kinds, kind = _kinds(measures, codes == ANALYSED)
-    seen = _judge(kinds, scene, grid, sought)
+    seen = _judge(kinds, np.bincount(kind[kind >= 0], minlength=len(kinds)), (scene, grid), sought)
     pieces = _pieces(seen, kind, lost, codes)
     parts: dict[int, list[shapely.Polygon]] = {}
     for shape, number in rasterio.features.shapes(
@@ -129,6 +137,14 @@ def coverage_pieces(
     columns = [*COVERAGE_PIECES.names, "geometry"]
     table = gpd.GeoDataFrame(rows, columns=columns, geometry="geometry", crs=grid.crs)
     return conform(table, COVERAGE_PIECES, crs=grid.crs)
+
+
+def _near(region: shapely.Geometry, grid: Grid, side: int, shape: tuple[int, ...]) -> Bools:
+    """Cells that touch the region, and their neighbours: tiles must have been read for all of them."""
+    a, b, c, d, e, f = grid.transform
+    cells = Affine(a * side, b * side, c, d * side, e * side, f)
+    touched = rasterio.features.rasterize([region], out_shape=shape, transform=cells, all_touched=True, dtype="uint8")
+    return np.asarray(cv2.dilate(touched, np.ones((3, 3), np.uint8)) > 0)
 
 
 def _kinds(measures: NDArray[np.uint8], analysed: NDArray[np.bool_]) -> tuple[Ints, Ints]:
@@ -197,14 +213,15 @@ class _Seen:
     sharp_cm: Floats
 
 
-def _judge(kinds: Ints, scene: Scene, grid: Grid, sought: Sought) -> _Seen:
+def _judge(kinds: Ints, cells: Ints, where: tuple[Scene, Grid], sought: Sought) -> _Seen:
+    scene, grid = where
     settings = sought.settings
     share = np.where(kinds == NULL, np.nan, kinds / WHOLE).T
     covered, dark, blind = (np.nan_to_num(share[plane]) for plane in (COVERED, DARK, BLIND))
     width, gsd_cm = kinds[:, BLUR], scene.grid.gsd_cm
     told = width != NULL
-    # Even ground does not show whether it is blurred: it is taken for as sharp as most of the scene.
-    usual = int(np.sort(width[told])[told.sum() // 2]) if told.any() else 1
+    # Even ground does not show whether it is blurred: it is taken for as sharp as most of the scene is.
+    usual = max((1, 2, 4, 8), key=lambda wide: cells[width == wide].sum()) if told.any() else 1
     width = np.where(told, width, usual)
     sharp_cm = np.where(width > 1, np.maximum(gsd_cm, grid.gsd_cm * width), gsd_cm)
 

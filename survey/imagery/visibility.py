@@ -7,10 +7,10 @@ Measured are vegetation, darkness, blind (saturated or black) pixels, missing pi
 band that a measure needs and the imagery lacks makes the measure null: thermal imagery tells nothing of
 vegetation, shadow or sharpness, for warmth is spread smoothly through the ground.
 
-Sharpness: the mean squared difference of pixels ``h`` apart grows with ``h``. Where texture is as fine as
-the pixels it less than doubles from ``h`` to ``2 h``; where a blur wider than ``h`` has smoothed it, it
-grows fourfold. The ratio is taken at 1, 2 and 4 pixels, after what the noise adds to both. On even ground
-there is nothing to tell blur by, and the cell says so.
+Sharpness: the mean squared difference of pixels ``h`` apart grows with ``h``. Texture finer than ``h`` makes
+it less than double from ``h`` to ``2 h``; where a blur wider than ``h`` has smoothed it, it grows fourfold.
+The ratio is taken at 2, 4 and 8 pixels, after what the noise adds to both. (Neighbours tell nothing: a good
+lens smooths them too.) On even ground there is nothing to tell blur by, and the cell says so.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ WHOLE = 200
 NULL = 255
 """What cannot be measured in :attr:`CellBlock.measures`."""
 
-_LAGS = (1, 2, 4, 8)
+_LAGS = (2, 4, 8, 16)
 # Differences that the noise alone explains to more than a tenth tell nothing of blur.
 _OVER_NOISE = 10
 
@@ -96,7 +96,7 @@ class Visibility(BaseModel):
     saturated_from: int = Field(default=250, ge=128, le=256)
     black_to: int = Field(default=3, ge=-1, le=100)
     noise: float = Field(default=1.0, ge=0, le=50)
-    blurred_below: float = Field(default=0.36, ge=0, le=0.5)
+    blurred_below: float = Field(default=0.33, ge=0, le=0.5)
     seen_in_vegetation: SeenInVegetation = SeenInVegetation()
     small_m: float = Field(default=0.25, gt=0)
     large_m: float = Field(default=1.0, gt=0)
@@ -121,7 +121,7 @@ class CellBlock:
     codes : uint8 array, shape (row, col)
     measures : uint8 array, shape (5, row, col)
         Shares of the cell's valid pixels in units of 1 / 200, 255 where not measurable: under vegetation,
-        covered, dark, blind; and the width of the blur in pixels (1, 2, 4 or 8; 1 means none).
+        covered, dark, blind; and how many times coarser than its pixels the blur leaves the image (1, 2, 4 or 8).
     """
 
     row: int
@@ -146,7 +146,7 @@ def assess_cells(chip: Chip, tile: Tile, side: int, roles: tuple[Role, ...], set
     Parameters
     ----------
     chip : Chip
-        Must reach at least ``side + 8`` pixels past the core.
+        Must reach at least ``side + 16`` pixels past the core.
     tile : Tile
     side : int
         Side of a cell, pixels of the level.
@@ -169,9 +169,9 @@ def assess_cells(chip: Chip, tile: Tile, side: int, roles: tuple[Role, ...], set
     # A cell cut by the scene's edge is judged by the pixels it has.
     codes[(valid < _LEAST_VALID * within) | (valid == 0)] = NO_DATA
 
-    pixels = np.ascontiguousarray(np.moveaxis(chip.pixels[(slice(None), *window)], 0, -1))
-    blind, dark = _extremes(pixels, settings)
-    plants = _vegetation(pixels, roles, settings)
+    bands = chip.pixels[(slice(None), *window)]
+    blind, dark = _extremes(bands, settings)
+    plants = _vegetation(bands, roles, settings)
     if roles == ("thermal",):
         dark = None
     shares = {VEGETATION: plants, BLIND: blind, DARK: None if dark is None else dark & ~blind}
@@ -188,16 +188,16 @@ def assess_cells(chip: Chip, tile: Tile, side: int, roles: tuple[Role, ...], set
     return CellBlock(first_row, first_col, codes, measures)
 
 
-def _extremes(pixels: NDArray[np.uint8], settings: Visibility) -> tuple[NDArray[np.bool_], NDArray[np.bool_] | None]:
-    darkest, brightest = pixels[..., 0], pixels[..., 0]
-    for band in range(1, pixels.shape[2]):
-        darkest, brightest = cv2.min(darkest, pixels[..., band]), cv2.max(brightest, pixels[..., band])
+def _extremes(bands: NDArray[np.uint8], settings: Visibility) -> tuple[NDArray[np.bool_], NDArray[np.bool_] | None]:
+    darkest, brightest = bands[0], bands[0]
+    for band in bands[1:]:
+        darkest, brightest = cv2.min(darkest, band), cv2.max(brightest, band)
     blind = (darkest >= settings.saturated_from) | (brightest <= settings.black_to)
     return blind, brightest < settings.dark_below
 
 
 def _vegetation(
-    pixels: NDArray[np.uint8], roles: tuple[Role, ...], settings: Visibility
+    bands: NDArray[np.uint8], roles: tuple[Role, ...], settings: Visibility
 ) -> NDArray[np.bool_] | None:
     """Which pixels are vegetation; null without the bands to tell it by.
 
@@ -213,20 +213,24 @@ def _vegetation(
         weights[0, [roles.index("red"), roles.index("green"), roles.index("blue")]] = (-24, 30, -10)
     else:
         return None
-    return np.asarray(cv2.transform(pixels, weights)).reshape(pixels.shape[:2]) > 0
+    return _weighed(bands, weights) > 0
+
+
+def _weighed(bands: NDArray[np.uint8], weights: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Sum of the bands by weight, rounded and held within 0 to 255."""
+    return np.asarray(cv2.transform(cv2.merge(list(bands)), weights), np.uint8).reshape(bands.shape[1:])
 
 
 def _blur(
     chip: Chip, corner: tuple[int, int], shape: tuple[int, int], side: int, settings: Visibility
 ) -> NDArray[np.uint8]:
-    """Width of the blur in pixels, by cell: 1 where sharp, null where there is nothing to tell it by."""
+    """How many times coarser than its pixels the image is, by cell: 1 where sharp, null on even ground."""
     (top, left), (rows, cols) = corner, shape
     height, width, far = rows * side, cols * side, _LAGS[-1]
     part = (slice(top, top + height + far), slice(left, left + width + far))
     light = chip.pixels[0][part]
     if chip.pixels.shape[0] >= 3:
-        stack = np.ascontiguousarray(np.moveaxis(chip.pixels[(slice(0, 3), *part)], 0, -1))
-        light = np.asarray(cv2.transform(stack, np.array([[0.25, 0.5, 0.25]], np.float32))).reshape(stack.shape[:2])
+        light = _weighed(chip.pixels[(slice(0, 3), *part)], np.array([[0.25, 0.5, 0.25]], np.float32))
     valid = chip.valid[part]
     whole = bool(valid.all())
     noise = 2 * settings.noise**2
@@ -242,12 +246,12 @@ def _blur(
                 both = (valid[:height, :width] & valid[other]).view(np.uint8)
                 step = step * both
                 pairs += block_sums(both, side)
-            total += block_sums(cv2.multiply(step, step, dtype=cv2.CV_16U), side)
+            total += block_sums(np.multiply(step, step, dtype=np.uint16), side)
         energy[lag] = total / np.maximum(pairs, 1) - noise
     blur = np.full(shape, NULL, np.uint8)
     for lag in _LAGS[:-1]:
         fine, coarse = energy[lag], energy[2 * lag]
         told = coarse >= _OVER_NOISE * max(noise, 0.5)
         blur[told & (blur == NULL)] = 1
-        blur[told & (fine < settings.blurred_below * coarse)] = 2 * lag
+        blur[told & (fine < settings.blurred_below * coarse)] = lag
     return blur
