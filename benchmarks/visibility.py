@@ -14,16 +14,27 @@ import time
 from pathlib import Path
 
 import cv2
+import geopandas as gpd
 import numpy as np
 
 from survey.hazards import HazardClass
 from survey.imagery.chips import Chip, level_grid, read_chip
+from survey.imagery.pieces import coverage_pieces
 from survey.imagery.scene import Imagery, open_scene
-from survey.imagery.seen import Sought, coverage_pieces
+from survey.imagery.seen import Sought
 from survey.imagery.tiles import Tile
 from survey.imagery.visibility import (
-    BLUR, DARK, NULL, VEGETATION, WHOLE, CellBlock, Visibility, assess_cells, cell_pixels, reach_pixels,
-)  # fmt: skip
+    BLUR,
+    DARK,
+    NULL,
+    VEGETATION,
+    WHOLE,
+    CellBlock,
+    Visibility,
+    assess_cells,
+    cell_pixels,
+    reach_pixels,
+)
 
 ROLES = {True: ("nir", "green", "blue"), False: ("red", "green", "blue")}
 
@@ -62,7 +73,7 @@ def main() -> None:
         if said.to:
             said.to.mkdir(parents=True, exist_ok=True)
             by_class = pieces.assign(value=pieces["detectability_by_family"].str.split(" ").str[1].astype(float))
-            cv2.imwrite(str(said.to / f"{path.stem}.png"), picture(chip, block, by_class, (reach, side)))
+            cv2.imwrite(str(said.to / f"{path.stem}.png"), picture(chip, block, by_class, side))
 
 
 def share(block: CellBlock, plane: int) -> float:
@@ -76,11 +87,10 @@ def smoothed(chip: Chip, sigma: float) -> Chip:
     return Chip(np.stack(bands), chip.valid, chip.row, chip.col, chip.grid)
 
 
-def picture(chip: Chip, block: CellBlock, pieces, place: tuple[int, int]) -> np.ndarray:
+def picture(chip: Chip, block: CellBlock, pieces: gpd.GeoDataFrame, side: int) -> np.ndarray:
     from rasterio.features import rasterize
     from rasterio.transform import Affine
 
-    reach, side = place
     top, left = -chip.row, -chip.col
     photo = np.moveaxis(chip.pixels[::-1, top : top + chip.grid.height, left : left + chip.grid.width], 0, -1)
     rows, cols = block.codes.shape

@@ -24,8 +24,9 @@ from survey.detection.search import Found, octaves_of, search
 from survey.errors import ImageryError
 from survey.hazards import HazardClass, classes
 from survey.imagery.chips import Chip, read_chip
+from survey.imagery.pieces import coverage_pieces
 from survey.imagery.scene import Role, Scene
-from survey.imagery.seen import Sought, coverage_pieces
+from survey.imagery.seen import Sought
 from survey.imagery.tiles import Tile
 from survey.imagery.visibility import CellBlock, Visibility, assess_cells, cell_pixels, reach_pixels
 from survey.layers import CANDIDATES, HAZARD_OBJECTS, SIGHTINGS, conform
@@ -105,7 +106,7 @@ def passes(scene: Scene, model: Model, detection: Detection) -> tuple[Pass, ...]
 
 
 def survey_tile(
-    scene: Scene, a_pass: Pass, tile: Tile, model: Model, visibility: Visibility = Visibility()
+    scene: Scene, a_pass: Pass, tile: Tile, model: Model, visibility: Visibility | None = None
 ) -> TileResult:
     """Survey one tile: read, measure what can be seen, search, judge, outline.
 
@@ -118,7 +119,9 @@ def survey_tile(
     halo = max(a_pass.halo, reach_pixels(a_pass.gsd_m)) if a_pass.finest else a_pass.halo
     roles = cast("tuple[Role, ...]", model.roles)
     chip = read_chip(scene, a_pass.level, tile.window(halo, a_pass.multiple), roles)
-    cells = assess_cells(chip, tile, cell_pixels(a_pass.gsd_m), roles, visibility) if a_pass.finest else None
+    cells = None
+    if a_pass.finest:
+        cells = assess_cells(chip, tile, cell_pixels(a_pass.gsd_m), roles, visibility or Visibility())
     if not chip.valid.any():
         return TileResult(SIGHTINGS.empty(scene.grid.crs), cells, time.perf_counter() - start)
     octaves = octaves_of(chip.pixels, chip.valid, a_pass)

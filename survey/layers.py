@@ -503,7 +503,7 @@ DISTRICT_COVERAGE = Layer(
         _text("family", "family of hazard", domain=FAMILIES),
         _number("analysed_ha", "ground where the family could have been seen", "ha"),
         _number("not_assessable_ha", "imaged ground where it could not", "ha"),
-        _maybe("detectability", "float", "share of its objects that could have been seen where it could be seen", "0-1"),
+        _maybe("detectability", "float", "share of its objects that could have been seen on the analysed", "0-1"),
     ),
 )
 

@@ -52,7 +52,7 @@ class Task:
     a_pass: Pass
     tile: Tile
     model: ModelRef
-    visibility: Visibility = Visibility()
+    visibility: Visibility
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,8 @@ def _without_items(families: str) -> str:
 def detectability_of(ground: pd.DataFrame) -> Floats:
     """Return the share of each family's objects that could have been seen on each piece, shape (pieces, FAMILIES).
 
-    Where a piece does not speak of a family, it is that of the families it speaks of together.
+    Where a piece does not speak of a family, or says that it could not be seen though something passes for it, it
+    is that of the families seen there together.
     """
     texts = ground["detectability_by_family"].fillna("").to_numpy(dtype=object)
     overall = ground["detectability"].to_numpy(dtype=np.float64)
@@ -133,7 +134,7 @@ def detectability_of(ground: pd.DataFrame) -> Floats:
             if family in FAMILIES:
                 table[row, FAMILIES.index(family)] = float(value)
     shares = table[which.reshape(-1)]
-    return np.where(np.isnan(shares), overall[:, None], shares)
+    return np.where(np.nan_to_num(shares) > 0, shares, overall[:, None])
 
 
 def ordered(families: str) -> str:

@@ -61,8 +61,8 @@ def place(objects: gpd.GeoDataFrame, plane: Plane, districts: Geometries) -> tup
     -------
     placed : DataFrame
         ``x``, ``y`` (representative point, m), ``district`` (position or -1), ``family`` (position in
-        ``FAMILIES``), ``active`` (neither rejected nor clutter), ``confirmed``, ``item`` (density counts it), ``mine``, ``indicator``, ``weight`` (1 where
-        confirmed, else the probability).
+        ``FAMILIES``), ``active`` (neither rejected nor clutter), ``confirmed``, ``item`` (density counts it), ``mine``,
+        ``indicator``, ``weight`` (1 where confirmed, else the probability).
     points : Points
     """
     x, y = _points(objects, plane)
@@ -96,7 +96,7 @@ def with_visibility(placed: pd.DataFrame, points: Points, ground: pd.DataFrame, 
     placed, points
         From :func:`place`.
     ground : DataFrame
-        From :func:`survey.contamination.ground.join_coverage`. Where nothing was measured, detectability is taken
+        From :func:`survey.contamination.ground.join_coverage`. Where nothing could be measured, it is taken
         for 1: how much was missed there is not known, and the ground is not assessable anyway.
     floor : float
         Smallest detectability that is divided by.
@@ -105,8 +105,8 @@ def with_visibility(placed: pd.DataFrame, points: Points, ground: pd.DataFrame, 
     measured = (ground["status"] == "analysed") | (ground["detectability_by_family"].fillna("") != "")
     measured &= ground["status"] != "not_analysed"
     known = np.append(measured.to_numpy(dtype=bool), False)[piece]
-    shares = np.vstack([detectability_of(ground), np.ones(len(FAMILIES))])
-    detectability = np.where(known, np.maximum(shares[piece, placed["family"].to_numpy()], floor), 1.0)
+    shares = np.vstack([detectability_of(ground), np.ones(len(FAMILIES))])[piece, placed["family"].to_numpy()]
+    detectability = np.where(known & (shares > 0), np.maximum(shares, floor), 1.0)
     return placed.assign(detectability=detectability, expected=placed["weight"] / detectability)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -184,13 +185,13 @@ def _read_reduced(
     return part, valid
 
 
-def block_sums(band: NDArray[np.uint8] | NDArray[np.uint16], side: int) -> NDArray[np.int64]:
-    """Sums over blocks of ``side`` x ``side`` pixels, exact; both sides of ``band`` are multiples of ``side``."""
+def block_sums(band: NDArray[Any], side: int) -> NDArray[np.int64]:
+    """Sums over blocks of ``side`` x ``side`` pixels of 8 or 16 bits, exact; ``side`` divides the sides of ``band``."""
     rows, cols = band.shape
     if band.dtype == np.uint16:
         # Bytes are summed many times faster than words.
         low, high = cv2.split(band.astype("<u2", copy=False).view(np.uint8).reshape(rows, cols, 2))
-        return block_sums(low, side) + 256 * block_sums(high, side)
-    lines = np.ascontiguousarray(band).reshape(rows * cols // side, side)
+        return np.asarray(block_sums(np.asarray(low), side) + 256 * block_sums(np.asarray(high), side))
+    lines: Any = np.ascontiguousarray(band).reshape(rows * cols // side, side)
     across = cv2.reduce(lines, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
     return across.reshape(rows // side, side, cols // side).sum(axis=1, dtype=np.int64)
