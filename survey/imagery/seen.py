@@ -25,8 +25,8 @@ REASONS = {
 }
 """Why nothing could have been seen, by what is to blame most."""
 
-_JUDGED = 2
-"""Cells are judged in blocks of so many a side, so that pieces are not confetti."""
+_JUDGED = 4
+"""Cells are judged in blocks of so many a side (8 m): coverage of a whole survey must not be confetti."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def kinds_of(measures: NDArray[np.uint8], analysed: NDArray[np.bool_]) -> tuple[
 def _blocks(cells: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Cells by block, shape (row, col, 4); what lies past the edge is null."""
     rows, cols = cells.shape
-    padded = np.pad(cells, ((0, rows % _JUDGED), (0, cols % _JUDGED)), constant_values=NULL)
+    padded = np.pad(cells, ((0, -rows % _JUDGED), (0, -cols % _JUDGED)), constant_values=NULL)
     rows, cols = padded.shape[0] // _JUDGED, padded.shape[1] // _JUDGED
     return padded.reshape(rows, _JUDGED, cols, _JUDGED).swapaxes(1, 2).reshape(rows, cols, _JUDGED**2)
 
