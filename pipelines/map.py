@@ -219,23 +219,61 @@ def _polygons(shapes: Any) -> list[Any]:
 def _context(job: Job, opened: Opened) -> Any:
     from survey.contamination.assessment import Context
 
-    return Context(area_of_interest=opened.area_of_interest, evidence=_evidence(job))
+    return Context(area_of_interest=opened.area_of_interest, evidence=_evidence(job), land_cover=_land_cover(job))
 
 
 def _evidence(job: Job) -> gpd.GeoDataFrame | None:
+    from survey.contamination.evidence import prepare_evidence
+
     if job.evidence.path is None:
         return None
+    return prepare_evidence(_vector(job.evidence.path, job.evidence.layer, "[evidence] path"), job.evidence)
+
+
+def _land_cover(job: Job) -> gpd.GeoDataFrame | None:
+    from survey.contamination.terrain import prepare_land_cover
+
+    if job.terrain.land_cover is None:
+        return None
+    return prepare_land_cover(_vector(job.terrain.land_cover, None, "[terrain] land_cover"), job.terrain)
+
+
+def _vector(path: Path, layer: str | None, where: str) -> gpd.GeoDataFrame:
     import geopandas as gpd
     import pyogrio
 
-    from survey.contamination.evidence import prepare_evidence
     from survey.errors import JobError
 
     try:
-        table = gpd.read_file(job.evidence.path, **({"layer": job.evidence.layer} if job.evidence.layer else {}))
+        table = gpd.read_file(path, **({"layer": layer} if layer else {}))
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, OSError, ValueError) as error:
-        raise JobError(f"[evidence] path {job.evidence.path} cannot be read ({error}). Name a vector file.") from error
-    return prepare_evidence(table, job.evidence)
+        raise JobError(f"{where} {path} cannot be read ({error}). Name a vector file.") from error
+    if not isinstance(table, gpd.GeoDataFrame):
+        raise JobError(f"{where} {path} has no geometry. Name a vector file with points or polygons.")
+    return table
+
+
+def check_map_settings(job: Job) -> None:
+    """Read every table that the map plane will ask for, so that a mistake in one is told before pixels are read.
+
+    Raises
+    ------
+    JobError
+    """
+    from survey.contamination.effort import check_rates, read_productivity, read_resources
+    from survey.contamination.evidence import read_evidence_table
+    from survey.contamination.fadeout import read_fadeout
+    from survey.contamination.methodology import methodology_rules
+
+    rules = methodology_rules(job.methodology)
+    rates = read_productivity(job.methodology.productivity)
+    check_rates(rules, rates)
+    if job.methodology.resources is not None:
+        read_resources(job.methodology.resources, rates)
+    read_evidence_table(job.evidence.table)
+    read_fadeout(job.areas.fadeout)
+    _evidence(job)
+    _land_cover(job)
 
 
 def asked_of_pixels(job: Job, model: Model) -> dict[str, Any]:

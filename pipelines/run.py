@@ -96,11 +96,12 @@ def survey_job(job: Job, how: How, watch: Watch) -> Summary:
         Nothing can be surveyed, or nothing written; what is done stays done.
     """
     from pipelines.engine.journal import Journal
-    from pipelines.map import make_layers
+    from pipelines.map import check_map_settings, make_layers
     from pipelines.opening import open_job, threshold_of
     from pipelines.outputs import Summary, check_room, write_outputs
     from pipelines.walk import begin
 
+    check_map_settings(job)
     opened = open_job(job)
     threshold_of(job, opened.model)
     for one in opened.refused:
