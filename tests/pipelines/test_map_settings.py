@@ -5,15 +5,23 @@ from __future__ import annotations
 import geopandas as gpd
 import pytest
 import shapely
+from drawn_job import write_job
 
 from pipelines.map import _land_cover, check_map_settings
 from survey.errors import JobError
 from survey.settings import read_job
 
 
-def job_with(drawn, text):
-    drawn.write_text(drawn.read_text() + text)
-    return read_job(drawn)
+@pytest.fixture
+def job_file(tmp_path):
+    """A job whose imagery is never opened."""
+    (tmp_path / "a.tif").touch()
+    return write_job(tmp_path, None)
+
+
+def job_with(job_file, text):
+    job_file.write_text(job_file.read_text() + text)
+    return read_job(job_file)
 
 
 def cover(folder, kind):
@@ -21,15 +29,15 @@ def cover(folder, kind):
     table.to_file(folder / "cover.gpkg")
 
 
-def test_land_cover_named_by_the_job_is_read(drawn):
-    cover(drawn.parent, "cemetery")
-    job = job_with(drawn, '\n[terrain]\nland_cover = "cover.gpkg"\n')
+def test_land_cover_named_by_the_job_is_read(job_file):
+    cover(job_file.parent, "cemetery")
+    job = job_with(job_file, '\n[terrain]\nland_cover = "cover.gpkg"\n')
     check_map_settings(job)
     assert _land_cover(job)["kind"].tolist() == ["cemetery"]
 
 
-def test_mistakes_are_told_before_pixels_are_read(drawn):
-    folder, text = drawn.parent, drawn.read_text()
+def test_mistakes_are_told_before_pixels_are_read(job_file):
+    folder, text = job_file.parent, job_file.read_text()
     cover(folder, "car park")
     (folder / "rules.toml").write_text("protocol = 1\n[limitz]\n")
     for more, match in (
@@ -38,6 +46,6 @@ def test_mistakes_are_told_before_pixels_are_read(drawn):
         ('\n[evidence]\npath = "gone.gpkg"\n', "cannot be read"),
         ('\n[methodology]\npath = "rules.toml"\n', "rule table"),
     ):
-        drawn.write_text(text)
+        job_file.write_text(text)
         with pytest.raises(JobError, match=match):
-            check_map_settings(job_with(drawn, more))
+            check_map_settings(job_with(job_file, more))
