@@ -13,6 +13,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 import pipelines.evaluate
+import pipelines.explain
 import pipelines.export
 import pipelines.ledger
 import pipelines.map
@@ -85,6 +86,7 @@ for _name, _module in {
     "run": pipelines.run,
     "map": pipelines.map,
     "status": pipelines.status,
+    "explain": pipelines.explain,
     "report": pipelines.report,
     "export": pipelines.export,
     "merge": pipelines.merge,

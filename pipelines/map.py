@@ -150,12 +150,13 @@ def _sightings(one: OpenScene, entries: Sequence[Entry]) -> gpd.GeoDataFrame:
 
 def _coverage(job: Job, opened: Opened, one: OpenScene, entries: Sequence[Entry]) -> gpd.GeoDataFrame:
     from pipelines.engine.parcels import unpack_cells
-    from survey.api import scene_coverage
+    from survey.api import scene_coverage, what_is_sought
 
     blocks = [unpack_cells(entry.cells) for entry in entries if entry.cells]
     failed = [entry for entry in entries if entry.state == "failed"]
     unread = [(entry.tile, entry.reason) for entry in failed if entry.tile.level == one.finest.level]
-    pieces = scene_coverage(one.scene, one.finest, blocks, unread, one.region, opened.model, job.detection)
+    sought = what_is_sought(opened.model, job.detection, job.visibility)
+    pieces = scene_coverage(one.scene, one.finest, blocks, unread, one.region, sought)
     for a_pass in one.passes:
         lost = [entry.tile for entry in failed if entry.tile.level == a_pass.level]
         if lost and not a_pass.finest:
@@ -219,23 +220,70 @@ def _polygons(shapes: Any) -> list[Any]:
 def _context(job: Job, opened: Opened) -> Any:
     from survey.contamination.assessment import Context
 
-    return Context(area_of_interest=opened.area_of_interest, evidence=_evidence(job))
+    return Context(area_of_interest=opened.area_of_interest, evidence=_evidence(job), land_cover=_land_cover(job))
 
 
 def _evidence(job: Job) -> gpd.GeoDataFrame | None:
+    from survey.contamination.evidence import prepare_evidence
+
     if job.evidence.path is None:
         return None
+    return prepare_evidence(_vector(job.evidence.path, job.evidence.layer, "[evidence] path"), job.evidence)
+
+
+def _land_cover(job: Job) -> gpd.GeoDataFrame | None:
+    from survey.contamination.terrain import prepare_land_cover
+
+    if job.terrain.land_cover is None:
+        return None
+    return prepare_land_cover(_vector(job.terrain.land_cover, None, "[terrain] land_cover"), job.terrain)
+
+
+def _vector(path: Path, layer: str | None, where: str) -> gpd.GeoDataFrame:
     import geopandas as gpd
     import pyogrio
 
-    from survey.contamination.evidence import prepare_evidence
     from survey.errors import JobError
 
     try:
-        table = gpd.read_file(job.evidence.path, **({"layer": job.evidence.layer} if job.evidence.layer else {}))
+        table = gpd.read_file(path, **({"layer": layer} if layer else {}))
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, OSError, ValueError) as error:
-        raise JobError(f"[evidence] path {job.evidence.path} cannot be read ({error}). Name a vector file.") from error
-    return prepare_evidence(table, job.evidence)
+        raise JobError(f"{where} {path} cannot be read ({error}). Name a vector file.") from error
+    if not isinstance(table, gpd.GeoDataFrame):
+        raise JobError(f"{where} {path} has no geometry. Name a vector file with points or polygons.")
+    return table
+
+
+def check_map_settings(job: Job) -> None:
+    """Read every table that the map plane will ask for, so that a mistake in one is told before pixels are read.
+
+    Raises
+    ------
+    JobError
+    """
+    from survey.contamination.effort import check_rates, read_productivity, read_resources
+    from survey.contamination.evidence import read_evidence_table
+    from survey.contamination.fadeout import read_fadeout
+    from survey.contamination.methodology import methodology_rules
+
+    rules = methodology_rules(job.methodology)
+    rates = read_productivity(job.methodology.productivity)
+    check_rates(rules, rates)
+    if job.methodology.resources is not None:
+        read_resources(job.methodology.resources, rates)
+    read_evidence_table(job.evidence.table)
+    read_fadeout(job.areas.fadeout)
+    _evidence(job)
+    _land_cover(job)
+
+
+def asked_of_pixels(job: Job, model: Model) -> dict[str, Any]:
+    """Return what the journal's results of pixels depend on besides the imagery."""
+    return {
+        "model": model.digest,
+        "detection": job.detection.model_dump(mode="json"),
+        "visibility": job.visibility.of_pixels,
+    }
 
 
 def _with_statuses(job: Job, layers: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -318,9 +366,9 @@ def reopened(job: Job, journal: Journal) -> Opened:
     scenes = [scene_from_json(one["scene"]) for one in kept["scenes"]]
     identities = [one["identity"] for one in kept["scenes"]]
     model = choose_model(job, scenes)
-    asked = {"model": model.digest, "detection": job.detection.model_dump(mode="json")}
+    asked = asked_of_pixels(job, model)
     if asked != kept["depends"]:
-        what = " and ".join(key for key in asked if asked[key] != kept["depends"][key])
+        what = " and ".join(key for key in asked if asked[key] != kept["depends"].get(key))
         raise JournalError(
             f"The {what} changed since {journal.path} was written; that touches pixels: use `survey run`."
         )

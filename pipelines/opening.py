@@ -18,7 +18,7 @@ from survey.errors import DistrictError, ImageryError, JobError, ModelError, Sur
 from survey.imagery.chips import level_grid
 from survey.imagery.scene import open_scene
 from survey.imagery.tiles import Tile, Tiling, cut
-from survey.imagery.visibility import CELL_M
+from survey.imagery.visibility import cell_pixels
 from survey.provenance import digest, file_identity
 from survey.settings import Job
 
@@ -52,8 +52,10 @@ class OpenScene:
         """Yield the tiles of every pass that touch the region."""
         a, b, _, d, e, _ = self.scene.grid.transform
         unit_per_m = abs(a * e - b * d) ** 0.5 / self.scene.grid.gsd_m
-        # A coverage cell belongs to the tile of its first pixel: read that tile even where only the cell reaches in.
-        reach = self.region.buffer(2 * CELL_M * unit_per_m, quad_segs=2)
+        # A coverage cell belongs to the tile of its first pixel, and is judged with its neighbours: read the tiles of
+        # all cells that touch the region, and of the cells around those.
+        cell_m = cell_pixels(self.finest.gsd_m) * self.finest.gsd_m
+        reach = self.region.buffer(4 * cell_m * unit_per_m, quad_segs=2)
         for a_pass in self.passes:
             for tile in cut(level_grid(self.scene, a_pass.level), a_pass.level, tiling, reach):
                 yield a_pass, tile

@@ -32,9 +32,11 @@ def command(
         return
     if job is None:
         raise typer.BadParameter("name a job file, or ask for --json-schema", param_hint="JOB")
+    from pipelines.map import check_map_settings
     from pipelines.opening import open_job
 
     read = read_job(job)
+    check_map_settings(read)
     opened = open_job(read)
     plan = make_plan(read, opened)
     if as_json:

@@ -96,11 +96,12 @@ def survey_job(job: Job, how: How, watch: Watch) -> Summary:
         Nothing can be surveyed, or nothing written; what is done stays done.
     """
     from pipelines.engine.journal import Journal
-    from pipelines.map import make_layers
+    from pipelines.map import check_map_settings, make_layers
     from pipelines.opening import open_job, threshold_of
     from pipelines.outputs import Summary, check_room, write_outputs
     from pipelines.walk import begin
 
+    check_map_settings(job)
     opened = open_job(job)
     threshold_of(job, opened.model)
     for one in opened.refused:
@@ -140,7 +141,7 @@ def survey_tiles(job: Job, opened: Opened, journal: Journal, how: How, watch: Wa
 
     def tasks() -> Iterator[Task]:
         for step in walk:
-            task = step.task(model)
+            task = step.task(model, job.visibility)
             sent[task] = step
             yield task
 
@@ -198,7 +199,7 @@ class _Refilled:
 
 def remember(job: Job, opened: Opened, journal: Journal) -> None:
     """Keep in the journal what the map plane needs when the imagery is not at hand."""
-    from pipelines.map import scene_to_json
+    from pipelines.map import asked_of_pixels, scene_to_json
     from survey.provenance import plain
 
     journal.set("complete", False)
@@ -207,7 +208,7 @@ def remember(job: Job, opened: Opened, journal: Journal) -> None:
             {"scene": scene_to_json(place.scene), "identity": dict(place.identity)} for place in opened.scenes
         ],
         "refused": [asdict(one) for one in opened.refused],
-        "depends": {"model": opened.model.digest, "detection": job.detection.model_dump(mode="json")},
+        "depends": asked_of_pixels(job, opened.model),
     }
     journal.set("opened", plain(kept))
 

@@ -10,7 +10,7 @@ from typing import Any
 from pipelines.engine.journal import Entry, Journal, SceneRow
 from pipelines.engine.parcels import ModelRef, Task
 from pipelines.opening import Opened, OpenScene
-from survey.api import Pass
+from survey.api import Pass, Visibility
 from survey.imagery.tiles import Tile, Tiling
 from survey.provenance import digest
 from survey.settings import Job
@@ -37,9 +37,9 @@ class Step:
         """Ground of its core, counted in the finest pass only."""
         return self.pixels * self.a_pass.gsd_m**2 / 1e4 if self.a_pass.finest else 0.0
 
-    def task(self, model: ModelRef) -> Task:
+    def task(self, model: ModelRef, visibility: Visibility) -> Task:
         """What a worker is sent."""
-        return Task(self.place.scene, self.a_pass, self.tile, model)
+        return Task(self.place.scene, self.a_pass, self.tile, model, visibility)
 
     def quarters(self) -> tuple[Step, ...]:
         """Return the four parts of the tile; none where it is as small as tiles get."""
@@ -148,6 +148,7 @@ def depends_on(job: Job, opened: Opened, place: OpenScene) -> dict[str, Any]:
         "imagery": digest(place.identity),
         "model": opened.model.digest,
         "detection": digest(job.detection),
+        "visibility": digest(job.visibility.of_pixels),
     }
 
 

@@ -6,7 +6,7 @@ import hashlib
 import math
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import geopandas as gpd
@@ -22,11 +22,13 @@ from survey.detection.objects import outline_of, to_polygon
 from survey.detection.scales import Pass, plan_passes
 from survey.detection.search import Found, octaves_of, search
 from survey.errors import ImageryError
-from survey.hazards import classes, families_resolved_at
-from survey.imagery.chips import Chip, level_grid, read_chip
+from survey.hazards import HazardClass, classes
+from survey.imagery.chips import Chip, read_chip
+from survey.imagery.pieces import coverage_pieces
 from survey.imagery.scene import Role, Scene
+from survey.imagery.seen import Sought
 from survey.imagery.tiles import Tile
-from survey.imagery.visibility import CellBlock, assess_cells, cell_pixels, coverage_pieces
+from survey.imagery.visibility import CellBlock, Visibility, assess_cells, cell_pixels, reach_pixels
 from survey.layers import CANDIDATES, HAZARD_OBJECTS, SIGHTINGS, conform
 from survey.memory.modelfile import Model, load_model
 
@@ -35,13 +37,16 @@ __all__ = [
     "Model",
     "Pass",
     "Scene",
+    "Sought",
     "TileResult",
+    "Visibility",
     "collect_objects",
     "load_model",
     "passes",
     "region_of",
     "scene_coverage",
     "survey_tile",
+    "what_is_sought",
 ]
 
 # Ground is read this far past the area of interest or the districts, so that nothing at their edge is cut.
@@ -59,13 +64,17 @@ class TileResult:
 
 def wanted_classes(model: Model, detection: Detection, gsd_cm: float) -> tuple[str, ...]:
     """Classes the model knows, the job wants and the imagery resolves."""
-    return tuple(
-        code
-        for code in model.classes
-        if code in classes()
-        and (detection.families is None or classes()[code].family in detection.families)
-        and classes()[code].resolved_at(gsd_cm)
-    )
+    return tuple(one.code for one in _wanted(model, detection) if one.resolved_at(gsd_cm))
+
+
+def what_is_sought(model: Model, detection: Detection, visibility: Visibility) -> Sought:
+    """Return the classes the model knows and the job wants, and how it is judged whether they could be seen."""
+    return Sought(_wanted(model, detection), visibility)
+
+
+def _wanted(model: Model, detection: Detection) -> tuple[HazardClass, ...]:
+    known = (classes()[code] for code in model.classes if code in classes())
+    return tuple(one for one in known if detection.families is None or one.family in detection.families)
 
 
 def passes(scene: Scene, model: Model, detection: Detection) -> tuple[Pass, ...]:
@@ -96,8 +105,10 @@ def passes(scene: Scene, model: Model, detection: Detection) -> tuple[Pass, ...]
     return planned
 
 
-def survey_tile(scene: Scene, a_pass: Pass, tile: Tile, model: Model) -> TileResult:
-    """Survey one tile: read, search, judge, outline.
+def survey_tile(
+    scene: Scene, a_pass: Pass, tile: Tile, model: Model, visibility: Visibility | None = None
+) -> TileResult:
+    """Survey one tile: read, measure what can be seen, search, judge, outline.
 
     Raises
     ------
@@ -105,10 +116,12 @@ def survey_tile(scene: Scene, a_pass: Pass, tile: Tile, model: Model) -> TileRes
         Pixels cannot be read.
     """
     start = time.perf_counter()
-    side = cell_pixels(a_pass.gsd_m)
-    halo = max(a_pass.halo, side) if a_pass.finest else a_pass.halo
-    chip = read_chip(scene, a_pass.level, tile.window(halo, a_pass.multiple), cast("tuple[Role, ...]", model.roles))
-    cells = assess_cells(chip, tile, side) if a_pass.finest else None
+    halo = max(a_pass.halo, reach_pixels(a_pass.gsd_m)) if a_pass.finest else a_pass.halo
+    roles = cast("tuple[Role, ...]", model.roles)
+    chip = read_chip(scene, a_pass.level, tile.window(halo, a_pass.multiple), roles)
+    cells = None
+    if a_pass.finest:
+        cells = assess_cells(chip, tile, cell_pixels(a_pass.gsd_m), roles, visibility or Visibility())
     if not chip.valid.any():
         return TileResult(SIGHTINGS.empty(scene.grid.crs), cells, time.perf_counter() - start)
     octaves = octaves_of(chip.pixels, chip.valid, a_pass)
@@ -171,8 +184,7 @@ def scene_coverage(
     blocks: Iterable[CellBlock],
     failures: Iterable[tuple[Tile, str]],
     region: shapely.Geometry,
-    model: Model,
-    detection: Detection,
+    sought: Sought,
 ) -> gpd.GeoDataFrame:
     """Ground of a scene by what could be done with it, inside a region (in the scene's CRS).
 
@@ -180,9 +192,10 @@ def scene_coverage(
     -------
     GeoDataFrame in layers.COVERAGE_PIECES.
     """
-    families = families_resolved_at(scene.grid.gsd_cm, wanted_classes(model, detection, scene.grid.gsd_cm))
-    pieces = coverage_pieces(scene, level_grid(scene, a_pass.level), blocks, failures, families)
-    if len(pieces) and not shapely.covers(region, scene.grid.outline()):
+    whole = shapely.covers(region, scene.grid.outline())
+    sought = replace(sought, region=None if whole else region)
+    pieces = coverage_pieces(scene, a_pass.level, blocks, failures, sought)
+    if len(pieces) and not whole:
         pieces = pieces.set_geometry(_polygons(shapely.intersection(pieces.geometry.values, region)))
         pieces = pieces[~pieces.geometry.is_empty]
     return pieces.reset_index(drop=True)

@@ -162,6 +162,9 @@ _DISTRICT = (
     _text("district_code", "code of the district; null outside every district", nullable=True),
     _text("district_name", "name of the district; null outside every district", nullable=True),
 )
+_BY_FAMILY = _maybe("detectability_by_family", "text", "share of each family's objects that could be seen, 'AT 0.820'")
+_SHADOW = _maybe("shadow", "float", "share of the ground in deep shadow; null where not measured", "0-1")
+_EFFECTIVE_GSD = _maybe("effective_gsd_cm", "float", "ground sampling distance that the blur leaves", "cm")
 _RUN_ID = _text("run_id", "digest of settings, imagery and model")
 
 # --- the narrow waist: what one tile hands over -------------------------------------------------
@@ -196,7 +199,10 @@ COVERAGE_PIECES = Layer(
         _number("detectability", "fraction of those families' objects that could be seen", "0-1"),
         _number("gsd_cm", "ground sampling distance", "cm"),
         Column("acquired_at", "time", "when the image was taken", nullable=True),
-        _number("vegetation", "share of the ground under vegetation", "0-1", nullable=True),
+        _number("vegetation", "share of the ground under vegetation; null where not measured", "0-1", nullable=True),
+        _BY_FAMILY,
+        _SHADOW,
+        _EFFECTIVE_GSD,
     ),
 )
 """Geometry: cells of the scene's coverage grid, in the CRS of the scene."""
@@ -471,6 +477,10 @@ COVERAGE = Layer(
         _number("gsd_cm", "ground sampling distance", "cm", nullable=True),
         _number("area_ha", "area on the ground", "ha"),
         _RUN_ID,
+        _BY_FAMILY,
+        _maybe("vegetation", "float", "share of the ground under vegetation; null where not measured", "0-1"),
+        _SHADOW,
+        _EFFECTIVE_GSD,
     ),
 )
 
@@ -494,6 +504,7 @@ DISTRICT_COVERAGE = Layer(
         _text("family", "family of hazard", domain=FAMILIES),
         _number("analysed_ha", "ground where the family could have been seen", "ha"),
         _number("not_assessable_ha", "imaged ground where it could not", "ha"),
+        _maybe("detectability", "float", "share of its objects that could have been seen on the analysed", "0-1"),
     ),
 )
 

@@ -27,6 +27,7 @@ from survey.hazards import FAMILIES
 from survey.imagery.scene import ROLES, Imagery
 from survey.imagery.tiles import Tiling
 from survey.ledger.vocabulary import Ledger
+from survey.imagery.visibility import Visibility
 
 _REMOTE = re.compile(r"^(/vsi[a-z0-9_]+/|[a-z][a-z0-9+.-]*://)", re.IGNORECASE)
 
@@ -158,6 +159,7 @@ class Job(BaseModel):
     model: ModelChoice = ModelChoice()
     area_of_interest: AreaOfInterest | None = None
     detection: Detection = Detection()
+    visibility: Visibility = Visibility()
     areas: Areas = Areas()
     density: Density = Density()
     methodology: Methodology = Methodology()

@@ -19,7 +19,7 @@ import shapely
 from survey.api import Model, Pass, Scene, load_model, survey_tile
 from survey.errors import ModelError
 from survey.imagery.tiles import Tile
-from survey.imagery.visibility import CellBlock
+from survey.imagery.visibility import MEASURES, CellBlock, Visibility
 from survey.layers import SIGHTINGS, conform
 
 _CELLS = struct.Struct("<qqqq")
@@ -52,6 +52,7 @@ class Task:
     a_pass: Pass
     tile: Tile
     model: ModelRef
+    visibility: Visibility
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def survey_one(task: Task) -> Parcel:
     ModelError
         The model is not the one the job was planned with.
     """
-    result = survey_tile(task.scene, task.a_pass, task.tile, model_of(task.model))
+    result = survey_tile(task.scene, task.a_pass, task.tile, model_of(task.model), task.visibility)
     table = result.sightings
     return Parcel(
         len(table),
@@ -131,14 +132,14 @@ def unpack_sightings(parcels: Iterable[bytes], crs: Any) -> gpd.GeoDataFrame:
 def pack_cells(block: CellBlock) -> bytes:
     """Coverage cells of a tile, compressed."""
     head = _CELLS.pack(block.row, block.col, *block.codes.shape)
-    return head + zlib.compress(np.ascontiguousarray(block.codes).tobytes(), 6)
+    return head + zlib.compress(np.concatenate([block.codes[None], block.measures]).tobytes(), 6)
 
 
 def unpack_cells(data: bytes) -> CellBlock:
     """Coverage cells of a tile."""
     row, col, rows, cols = _CELLS.unpack_from(data)
-    codes = np.frombuffer(zlib.decompress(data[_CELLS.size :]), np.uint8).reshape(rows, cols)
-    return CellBlock(row, col, codes)
+    planes = np.frombuffer(zlib.decompress(data[_CELLS.size :]), np.uint8).reshape(1 + MEASURES, rows, cols)
+    return CellBlock(row, col, planes[0], planes[1:])
 
 
 def as_ref(path: Path | None, model: Model) -> ModelRef:

@@ -19,6 +19,9 @@ from survey.layers import COVERAGE_PIECES, COVERAGE_STATUSES, conform
 NO_ITEMS = "no mine, submunition or other explosive item could be seen at this resolution"
 """Reason of ground on which only indicators could have been seen."""
 
+_LITTLE_SEEN = 0.5
+"""Detectability below which another scene of the same ground is asked first. No published threshold."""
+
 OUTSIDE_INTEREST = "outside the area of interest"
 
 
@@ -28,7 +31,8 @@ def join_coverage(
     """Return imaged ground as disjoint pieces on the plane, and the outlines of the scenes.
 
     Where scenes overlap, assessable ground comes before ground that is not assessable, and that before ground
-    that was not analysed; among equals the finer ground sampling distance, then the newer image, then the name.
+    that was not analysed; ground of which half or more could be seen before ground that showed less; among equals
+    the finer ground sampling distance, then the newer image, then the name.
     The first gives image, resolution and detectability; a family that any scene could have shown counts as seen.
 
     Parameters
@@ -70,7 +74,10 @@ def _on_plane(scenes: gpd.GeoDataFrame, plane: Plane) -> tuple[pd.DataFrame, Geo
     shapes = polygons_only(np.asarray(pieces.geometry.values, dtype=object))
     pieces = pd.DataFrame(pieces.drop(columns="geometry"))
     pieces["families"] = pieces["families"].map({f: ordered(f) for f in pieces["families"].unique()})
-    pieces.loc[pieces["status"] != "analysed", "families"] = ""
+    pieces.loc[pieces["status"] == "not_analysed", "families"] = ""
+    # Ground on which no item could have been seen may still have shown a trench.
+    hidden = pieces["status"] == "not_assessable"
+    pieces.loc[hidden, "families"] = pieces.loc[hidden, "families"].map(_without_items)
     items = {f: any(name in ITEM_FAMILIES for name in f.split(";")) for f in pieces["families"].unique()}
     only_indicators = (pieces["status"] == "analysed") & ~pieces["families"].map(items).astype(bool)
     pieces.loc[only_indicators, ["status", "reason"]] = ["not_assessable", NO_ITEMS]
@@ -107,6 +114,29 @@ def _together(shapes: Geometries, group: Ints) -> Geometries:
     return polygons_only(result)
 
 
+def _without_items(families: str) -> str:
+    return ";".join(f for f in families.split(";") if f and f not in ITEM_FAMILIES)
+
+
+def detectability_of(ground: pd.DataFrame) -> Floats:
+    """Return the share of each family's objects that could have been seen on each piece, shape (pieces, FAMILIES).
+
+    Where a piece does not speak of a family, or says that it could not be seen though something passes for it, it
+    is that of the families seen there together.
+    """
+    texts = ground["detectability_by_family"].fillna("").to_numpy(dtype=object)
+    overall = ground["detectability"].to_numpy(dtype=np.float64)
+    known, which = np.unique(texts.astype(str), return_inverse=True)
+    table = np.full((len(known), len(FAMILIES)), np.nan)
+    for row, text in enumerate(known.tolist()):
+        for part in filter(None, text.split("; ")):
+            family, value = part.rsplit(" ", 1)
+            if family in FAMILIES:
+                table[row, FAMILIES.index(family)] = float(value)
+    shares = table[which.reshape(-1)]
+    return np.where(np.nan_to_num(shares) > 0, shares, overall[:, None])
+
+
 def ordered(families: str) -> str:
     """Return family names joined with ``;`` in the order of :data:`survey.hazards.FAMILIES`."""
     names = {f.strip() for f in families.split(";")}
@@ -139,8 +169,11 @@ def _ranked(pieces: pd.DataFrame) -> pd.DataFrame:
     """Order pieces by precedence."""
     rank = pieces["status"].map({status: i for i, status in enumerate(COVERAGE_STATUSES)})
     newest_first = -pieces["acquired_at"].astype("int64").where(pieces["acquired_at"].notna(), 0)
-    keys = pieces.assign(rank=rank, newest=newest_first)
-    by = ["rank", "gsd_cm", "newest", "image", "reason", "families", "detectability", "vegetation"]
+    # A scene that hid less than half is asked before a finer one that hid more.
+    hid = pieces["detectability"] < _LITTLE_SEEN
+    keys = pieces.assign(rank=rank, newest=newest_first, hid=hid)
+    by = ["rank", "hid", "gsd_cm", "newest", "image", "reason", "families", "detectability", "vegetation"]
+    by += ["detectability_by_family", "shadow", "effective_gsd_cm"]
     order = keys.sort_values(by, kind="stable").index
     return pd.DataFrame(pieces.loc[order].reset_index(drop=True))
 

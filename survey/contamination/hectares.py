@@ -10,7 +10,7 @@ import shapely
 
 from survey.contamination.cells import cell_areas
 from survey.contamination.density import find_cells
-from survey.contamination.ground import share_out
+from survey.contamination.ground import detectability_of, share_out
 from survey.contamination.overlay import split
 from survey.contamination.plane import Floats, Geometries, Ints, merged, polygons_only
 from survey.errors import LayerError
@@ -165,13 +165,17 @@ def coverage_by_family(cut: DistrictGround, ground: pd.DataFrame, districts: pd.
     status = ground["status"].to_numpy(dtype=object)[cut.piece]
     square_metres = np.where(status == "not_analysed", 0.0, shapely.area(cut.shapes))
     imaged = np.round((districts["analysed_ha"] + districts["not_assessable_ha"]).to_numpy(dtype=np.float64), 4)
+    share = detectability_of(ground)[cut.piece]
     tables = []
     for family in wanted:
         shown = np.array([family in s for s in seen], dtype=bool)[cut.piece]
         if family in ITEM_FAMILIES:
             shown = shown & (status == "analysed")
-        visible = np.bincount(cut.district[shown], weights=square_metres[shown], minlength=len(districts)) / 1e4
-        visible = np.minimum(np.round(visible, 4), imaged)
+        where, ground_m2 = cut.district[shown], square_metres[shown]
+        square = np.bincount(where, weights=ground_m2, minlength=len(districts))
+        found = np.bincount(where, weights=ground_m2 * share[shown, FAMILIES.index(family)], minlength=len(districts))
+        detectability = np.divide(found, square, out=np.full(len(districts), np.nan), where=square > 0)
+        visible = np.minimum(np.round(square / 1e4, 4), imaged)
         tables.append(
             pd.DataFrame(
                 {
@@ -179,6 +183,7 @@ def coverage_by_family(cut: DistrictGround, ground: pd.DataFrame, districts: pd.
                     "family": family,
                     "analysed_ha": visible,
                     "not_assessable_ha": np.round(imaged - visible, 4),
+                    "detectability": np.round(detectability, 4),
                 }
             )
         )

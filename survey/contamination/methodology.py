@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -200,7 +201,8 @@ def explain(area: pd.DataFrame, rules: Rules, settings: Methodology) -> pd.DataF
     Returns
     -------
     DataFrame
-        ``rule``, ``part`` (gate, rule or modifier), ``fired``, ``conditions``, ``inputs``, ``reason``, ``source``.
+        ``rule``, ``part`` (gate, rule or modifier), ``fired``, ``conditions`` (limits put in), ``inputs``, ``facts``
+        (the inputs in words), ``reason``, ``source``.
     """
     inputs = inputs_of(area, settings)
     fired = set(suggest(area, rules, settings)["rules_fired"].iloc[0].split(";"))
@@ -209,12 +211,19 @@ def explain(area: pd.DataFrame, rules: Rules, settings: Methodology) -> pd.DataF
         for rule in group:
             every, some = rules.conditions(rule)
             asked = dict.fromkeys(condition.field for condition in (*every, *some))
-            told = ", ".join(f"{field} = {_told(inputs[field].iloc[0])}" for field in asked)
-            conditions = " and ".join(rule.all)
-            if rule.any:
-                conditions = " and ".join(filter(None, [conditions, f"({' or '.join(rule.any)})"]))
-            rows.append((rule.id, part, rule.id in fired, conditions or "always", told, rule.reason, rule.source))
-    return pd.DataFrame(rows, columns=["rule", "part", "fired", "conditions", "inputs", "reason", "source"])
+            values = {field: _told(inputs[field].iloc[0]) for field in asked}
+            told = ", ".join(f"{field} = {value}" for field, value in values.items())
+            facts = "; ".join(f"{FIELDS[field]}: {value}" for field, value in values.items())
+            parts = [" and ".join(rule.all), f"({' or '.join(rule.any)})" if rule.any else ""]
+            parts += [f"{rule.present} in the sequence" if rule.present else ""]
+            parts += [f"no {rule.absent} in the sequence" if rule.absent else ""]
+            conditions = _with_limits(" and ".join(filter(None, parts)) or "always", rules)
+            rows.append((rule.id, part, rule.id in fired, conditions, told, facts, rule.reason, rule.source))
+    return pd.DataFrame(rows, columns=["rule", "part", "fired", "conditions", "inputs", "facts", "reason", "source"])
+
+
+def _with_limits(text: str, rules: Rules) -> str:
+    return re.sub(r"\$(\w+)", lambda name: f"{rules.limits[name[1]]:g} ({name[1]})", text)
 
 
 def _told(value: object) -> str:

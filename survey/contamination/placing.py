@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import shapely
 
+from survey.contamination.ground import detectability_of
 from survey.contamination.plane import Floats, Geometries, Ints, Plane, flat_crs
 from survey.contamination.threads import in_threads
-from survey.hazards import ITEM_FAMILIES, MINE_FAMILIES
+from survey.hazards import FAMILIES, ITEM_FAMILIES, MINE_FAMILIES
 
 COUNTED_FAMILIES = (*ITEM_FAMILIES, "unknown")
 """Families that density counts. An unknown object is a suspected item whose class is not known: it counts."""
@@ -59,9 +60,9 @@ def place(objects: gpd.GeoDataFrame, plane: Plane, districts: Geometries) -> tup
     Returns
     -------
     placed : DataFrame
-        ``x``, ``y`` (representative point, m), ``district`` (position or -1), ``active`` (neither rejected nor
-        clutter), ``confirmed``, ``item`` (density counts it), ``mine``, ``indicator``, ``weight`` (1 where
-        confirmed, else the probability).
+        ``x``, ``y`` (representative point, m), ``district`` (position or -1), ``family`` (position in
+        ``FAMILIES``), ``active`` (neither rejected nor clutter), ``confirmed``, ``item`` (density counts it), ``mine``,
+        ``indicator``, ``weight`` (1 where confirmed, else the probability).
     points : Points
     """
     x, y = _points(objects, plane)
@@ -74,6 +75,7 @@ def place(objects: gpd.GeoDataFrame, plane: Plane, districts: Geometries) -> tup
             "x": x,
             "y": y,
             "district": points.within(districts),
+            "family": family.map({name: i for i, name in enumerate(FAMILIES)}).to_numpy(dtype=np.int64),
             "active": active,
             "confirmed": confirmed,
             "item": family.isin(COUNTED_FAMILIES).to_numpy(),
@@ -87,22 +89,24 @@ def place(objects: gpd.GeoDataFrame, plane: Plane, districts: Geometries) -> tup
 
 
 def with_visibility(placed: pd.DataFrame, points: Points, ground: pd.DataFrame, floor: float) -> pd.DataFrame:
-    """Add how visible objects were where each lies: ``detectability``, and ``expected``, the weight over it.
+    """Add how visible objects of its family were where each lies: ``detectability``, and ``expected``, weight over it.
 
     Parameters
     ----------
     placed, points
         From :func:`place`.
     ground : DataFrame
-        From :func:`survey.contamination.ground.join_coverage`. Where nothing was analysed, detectability is taken
+        From :func:`survey.contamination.ground.join_coverage`. Where nothing could be measured, it is taken
         for 1: how much was missed there is not known, and the ground is not assessable anyway.
     floor : float
         Smallest detectability that is divided by.
     """
     piece = points.within(ground["shape"].to_numpy(dtype=object))
-    analysed = np.append((ground["status"] == "analysed").to_numpy(), False)[piece]
-    seen = np.append(ground["detectability"].to_numpy(dtype=np.float64), 1.0)[piece]
-    detectability = np.where(analysed, np.maximum(seen, floor), 1.0)
+    measured = (ground["status"] == "analysed") | (ground["detectability_by_family"].fillna("") != "")
+    measured &= ground["status"] != "not_analysed"
+    known = np.append(measured.to_numpy(dtype=bool), False)[piece]
+    shares = np.vstack([detectability_of(ground), np.ones(len(FAMILIES))])[piece, placed["family"].to_numpy()]
+    detectability = np.where(known & (shares > 0), np.maximum(shares, floor), 1.0)
     return placed.assign(detectability=detectability, expected=placed["weight"] / detectability)
 
 

@@ -166,8 +166,8 @@ _TIPS = {
     DENSITY_GRID.name: '[% "density_class" %] ([% "class_range" %]), [% format_number("density_per_ha", 2) %] per ha, '
     'could be seen: [% format_number("detectability", 2) %]',
     DISTRICTS.name: '[% "district_name" %]: [% format_number("analysed_ha", 1) %] ha analysed, '
-    '[% "n_objects" %] objects',
-    COVERAGE.name: '[% "status" %] [% "reason" %]',
+    '[% "n_objects" %] objects, could be seen: [% format_number("mean_detectability", 2) %]',
+    COVERAGE.name: '[% "status" %] [% "reason" %]<br/>could be seen: [% "detectability_by_family" %]',
 }
 
 

@@ -18,7 +18,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from survey.exports.report_map import Thumbnail, as_data, map_payload
+from survey.exports.report_map import LITTLE_SEEN, Thumbnail, as_data, map_payload
 from survey.exports.styles import DENSITY, FAMILY_LABELS, FAMILY_MARKS
 from survey.exports.whole import write_text
 from survey.hazards import ITEM_FAMILIES, classes
@@ -162,13 +162,19 @@ def _districts(table: pd.DataFrame) -> list[dict[str, Any]]:
         rows.append(
             {
                 **{str(name): None if pd.isna(value) else value for name, value in row.items()},
-                "words": _CLASS_WORDS.get(row["contamination_class"], "not assessed"),
+                "words": _words_of(row["contamination_class"], row.get("mean_detectability")),
                 "confirmed_words": _CLASS_WORDS.get(row["confirmed_class"], ""),
                 "bar": [(name, 100.0 * value / whole) for name, value in shares.items() if whole and value > 0],
                 "looked_at_ha": whole,
             }
         )
     return rows
+
+
+def _words_of(name: str | None, detectability: float | None) -> str:
+    words = _CLASS_WORDS.get(name or "", "not assessed")
+    little = detectability is not None and not pd.isna(detectability) and detectability < LITTLE_SEEN
+    return f"{words}, and less than half could have been seen" if little and name == "none_detected" else words
 
 
 def _by_class(objects: pd.DataFrame) -> list[dict[str, Any]]:
@@ -222,17 +228,24 @@ def _coverage(table: pd.DataFrame) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for status, label in words.items():
         part = table[table["status"] == status]
-        for reason, some in part.groupby("reason"):
-            rows.append({"status": status, "label": label, "reason": str(reason), "ha": float(some["area_ha"].sum())})
+        little = (part["detectability"] < LITTLE_SEEN).fillna(False) & (status == "analysed")
+        looks = {status: part[~little], "little_seen": part[little]}
+        for look, those in looks.items():
+            for reason, some in those.groupby("reason"):
+                said = "less than half could have been seen" if look == "little_seen" else str(reason)
+                rows.append({"status": look, "label": label, "reason": said, "ha": float(some["area_ha"].sum())})
     return rows
 
 
 def _by_family(table: pd.DataFrame) -> list[dict[str, Any]]:
-    sums: Any = table.groupby("family")[["analysed_ha", "not_assessable_ha"]].sum()
+    seen_ha = table["analysed_ha"] * table["detectability"].fillna(1.0)
+    sums: Any = table.assign(seen_ha=seen_ha).groupby("family")[["analysed_ha", "not_assessable_ha", "seen_ha"]].sum()
+    share = sums["seen_ha"] / sums["analysed_ha"].where(sums["analysed_ha"] > 0)
     order = [family for family in FAMILY_LABELS if family in sums.index]
     return [
         {"label": FAMILY_LABELS[family], "analysed": float(sums.at[family, "analysed_ha"]),
-         "not_assessable": float(sums.at[family, "not_assessable_ha"])}
+         "not_assessable": float(sums.at[family, "not_assessable_ha"]),
+         "share": None if pd.isna(share[family]) else float(share[family])}
         for family in order
     ]  # fmt: skip
 

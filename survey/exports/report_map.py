@@ -21,7 +21,7 @@ MOST_OBJECTS = 4_000
 MOST_CELLS = 12_000
 _DECIMETRES = 10.0
 _DRAWN = ("districts", "coverage", "density_grid", "hazard_areas", "hazard_objects")
-_LITTLE_SEEN = 0.5
+LITTLE_SEEN = 0.5
 """Below this detectability "nothing detected" is drawn apart: no published threshold."""
 
 
@@ -202,14 +202,18 @@ def _coverage(table: gpd.GeoDataFrame | None, tolerance_m: float) -> dict[str, A
     words = {"analysed": "Analysed", "not_assessable": "Not assessable", "not_analysed": "Not analysed"}
     tips = [
         f"{words[row.status]}{': ' + row.reason if row.reason else ''}\n{row.area_ha:,.2f} ha"
+        + (f"\n{row.detectability:.0%} of items could have been seen" if row.status == "analysed" else "")
         for row in table.itertuples()
     ]
     styles = {
         "analysed": {"line": "#0072B2", "width": 1.2},
+        "little_seen": {"hatch": "#0072B2", "gap": 8, "both": "dots", "line": "#0072B2", "width": 1.2},
         "not_assessable": {"hatch": "#6b6b6b", "gap": 8, "line": "#6b6b6b", "width": 0.7},
         "not_analysed": {"hatch": "#d2d2d2", "gap": 16, "both": True},
     }
-    return _layer("coverage", "Coverage", styles, _polygons(table, table["status"].tolist(), tips, tolerance_m))
+    little = (table["status"] == "analysed") & (table["detectability"] < LITTLE_SEEN)
+    looks = table["status"].mask(little, "little_seen").tolist()
+    return _layer("coverage", "Coverage", styles, _polygons(table, looks, tips, tolerance_m))
 
 
 def _density(table: gpd.GeoDataFrame | None, on: bool) -> dict[str, Any] | None:
@@ -229,7 +233,7 @@ def _density(table: gpd.GeoDataFrame | None, on: bool) -> dict[str, Any] | None:
     styles["none_detected"] = {"line": "#6b6b6b40", "width": 0.5}
     styles["little_seen"] = {"hatch": "#8a8a8a", "gap": 8, "both": "dots", "line": "#6b6b6b40", "width": 0.5}
     styles["not_assessable"] = {"hatch": "#8a8a8a", "gap": 8}
-    little = (table["density_class"] == "none_detected") & (table["detectability"] < _LITTLE_SEEN)
+    little = (table["density_class"] == "none_detected") & (table["detectability"] < LITTLE_SEEN)
     looks = table["density_class"].mask(little, "little_seen").tolist()
     return _layer(
         "density_grid", "Density of suspected items", styles,

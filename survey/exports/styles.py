@@ -187,12 +187,23 @@ def _districts() -> Element:
                 },
             )
         entries.append((value, label, symbol(str(number), [body])))
-    return _categorised("contamination_class", entries)
+    little = symbol(str(len(looks)), [dots(rgba(GREY, 0.5), 3.0), fill(None, rgba("#333333"), 0.5, "dash dot")])
+    entries.append(("little_seen", "No detection, and less than half could have been seen", little))
+    return _categorised(
+        "CASE WHEN \"contamination_class\"='none_detected' AND \"mean_detectability\"<0.5 THEN 'little_seen' "
+        'ELSE "contamination_class" END',
+        entries,
+    )
 
 
 def _coverage() -> Element:
     entries = [
         ("analysed", "Analysed", symbol("0", [fill(None, rgba("#0072B2"), 0.3)])),
+        (
+            "little_seen",
+            "Analysed, but less than half could have been seen",
+            symbol("3", [dots(rgba("#0072B2", 0.6), 2.0), fill(None, rgba("#0072B2"), 0.3)]),
+        ),
         (
             "not_assessable",
             "Not assessable (imaged, but nothing could have been seen)",
@@ -211,7 +222,9 @@ def _coverage() -> Element:
             ),
         ),
     ]
-    return _categorised("status", entries)
+    return _categorised(
+        "CASE WHEN \"status\"='analysed' AND \"detectability\"<0.5 THEN 'little_seen' ELSE \"status\" END", entries
+    )
 
 
 def _drawn() -> Element:

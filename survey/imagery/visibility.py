@@ -1,58 +1,133 @@
-"""What could have been seen: cells of a scene's coverage grid, and why some of them could not be assessed.
+"""What could have been seen, measured: cells of a fixed ground grid, each judged by its own pixels.
 
-The coverage grid is laid over a level of the scene from the scene's origin, so a cell is the same
-whatever the tiles are.
+The grid is laid over a level of the scene from the scene's origin, and sums over a cell are sums of
+integers: a cell is the same whatever the tiles are.
+
+Measured are vegetation, darkness, blind (saturated or black) pixels, missing pixels, and sharpness. A
+band that a measure needs and the imagery lacks makes the measure null: thermal imagery tells nothing of
+vegetation, shadow or sharpness, for warmth is spread smoothly through the ground.
+
+Sharpness: the mean squared difference of pixels ``h`` apart grows with ``h``. Texture finer than ``h`` makes
+it less than double from ``h`` to ``2 h``; where a blur wider than ``h`` has smoothed it, it grows fourfold.
+The ratio is taken at 2, 4 and 8 pixels, after what the noise adds to both. (Neighbours tell nothing: a good
+lens smooths them too.) On even ground there is nothing to tell blur by, and the cell says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-import geopandas as gpd
+import cv2
 import numpy as np
-import rasterio.features
-import shapely
-from affine import Affine
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
-from survey.imagery.chips import Chip
-from survey.imagery.grid import Grid
-from survey.imagery.scene import Scene
+from survey.imagery.chips import Chip, block_sums
+from survey.imagery.scene import Role
 from survey.imagery.tiles import Tile
-from survey.layers import COVERAGE_PIECES, conform
 
 CELL_M = 2.0
 """Side of a coverage cell on the ground, metres, rounded to whole pixels."""
 
 # A cell counts as seen where at least this share of its pixels is valid; no published threshold.
 _LEAST_VALID = 0.95
-# A cell is blank where this share of its pixels is at one end of the range; no published threshold.
-_MOST_BLANK = 0.95
 
-UNREAD, ANALYSED, NO_DATA, BLANK, FAILED = range(5)
-_STATUS = {
-    ANALYSED: ("analysed", ""),
-    NO_DATA: ("not_analysed", "no data in the image"),
-    BLANK: ("not_assessable", "black or saturated pixels"),
-    UNREAD: ("not_analysed", "not read"),
-}
+UNREAD, ANALYSED, NO_DATA, FAILED = range(4)
+
+VEGETATION, COVERED, DARK, BLIND, BLUR = range(5)
+"""Planes of :attr:`CellBlock.measures`. Covered pixels are under vegetation and neither dark nor blind."""
+MEASURES = 5
+
+WHOLE = 200
+"""A share of 1 in :attr:`CellBlock.measures`."""
+NULL = 255
+"""What cannot be measured in :attr:`CellBlock.measures`."""
+
+_LAGS = (2, 4, 8, 16)
+# Differences that the noise alone explains to more than a tenth tell nothing of blur.
+_OVER_NOISE = 10
+
+
+class SeenInVegetation(BaseModel):
+    """Share of objects that can be seen on ground under vegetation, by the object's length; none is published."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    small: float = Field(default=0.1, ge=0, le=1)
+    medium: float = Field(default=0.3, ge=0, le=1)
+    large: float = Field(default=0.7, ge=0, le=1)
+
+
+class Visibility(BaseModel):
+    """How it is judged what could have been seen (table ``[visibility]``).
+
+    None of these has a published value: they were chosen by eye on a few drone photographs and are the
+    programme's to set. Pixel values are meant as 0 to 255, after the stretch of imagery of more than 8 bits.
+
+    Attributes
+    ----------
+    ndvi : float
+        Vegetation index from which a pixel counts as vegetation, where there is a near-infrared band (against
+        red, else green). Without it excess green minus excess red above 0 is used, which is published: Meyer and
+        Neto 2008, https://doi.org/10.1016/j.compag.2008.03.009.
+    dark_below : int
+        Pixels of which every band is darker count as deep shadow: too dark to show contrast.
+    saturated_from, black_to : int
+        Pixels of which every band is at least, or at most, so bright show nothing.
+    noise : float
+        Standard deviation of the imagery's noise. Imagery that is noisier passes for sharper than it is.
+    blurred_below : float
+        Ratio of squared differences at one distance to those at twice the distance, below which texture counts as
+        blurred at that distance: 0.25 where wholly smoothed, 0.5 and more where sharp.
+    seen_in_vegetation : SeenInVegetation
+    small_m, large_m : float
+        Objects shorter are small, objects at least as long are large, metres.
+    seen_in_shadow : float
+        Share of objects that can be seen in deep shadow.
+    least_detectability : float
+        A family counts as seen where at least this share of its objects could have been seen; where no family of
+        items is seen, ground is not assessable.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ndvi: float = Field(default=0.2, ge=0, le=0.9)
+    dark_below: int = Field(default=45, ge=0, le=200)
+    saturated_from: int = Field(default=250, ge=128, le=256)
+    black_to: int = Field(default=3, ge=-1, le=100)
+    noise: float = Field(default=1.0, ge=0, le=50)
+    blurred_below: float = Field(default=0.33, ge=0, le=0.5)
+    seen_in_vegetation: SeenInVegetation = SeenInVegetation()
+    small_m: float = Field(default=0.25, gt=0)
+    large_m: float = Field(default=1.0, gt=0)
+    seen_in_shadow: float = Field(default=0.4, ge=0, le=1)
+    least_detectability: float = Field(default=0.25, ge=0, le=1)
+
+    @property
+    def of_pixels(self) -> dict[str, float]:
+        """Settings that change what is measured of pixels, by name; the others change only what is made of it."""
+        names = ("ndvi", "dark_below", "saturated_from", "black_to", "noise", "blurred_below")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
 class CellBlock:
-    """Codes of the cells whose first pixel lies in one tile's core.
+    """What was measured of the cells whose first pixel lies in one tile's core.
 
     Attributes
     ----------
     row, col : int
         First cell, in cells of the coverage grid.
     codes : uint8 array, shape (row, col)
+    measures : uint8 array, shape (5, row, col)
+        Shares of the cell's valid pixels in units of 1 / 200, 255 where not measurable: under vegetation,
+        covered, dark, blind; and how many times coarser than its pixels the blur leaves the image (1, 2, 4 or 8).
     """
 
     row: int
     col: int
     codes: NDArray[np.uint8]
+    measures: NDArray[np.uint8]
 
 
 def cell_pixels(level_gsd_m: float) -> int:
@@ -60,111 +135,123 @@ def cell_pixels(level_gsd_m: float) -> int:
     return max(1, round(CELL_M / level_gsd_m))
 
 
-def assess_cells(chip: Chip, tile: Tile, side: int) -> CellBlock:
-    """Judge the cells whose first pixel lies in the tile's core.
+def reach_pixels(level_gsd_m: float) -> int:
+    """How far past a core :func:`assess_cells` looks, pixels of the level."""
+    return cell_pixels(level_gsd_m) + _LAGS[-1]
+
+
+def assess_cells(chip: Chip, tile: Tile, side: int, roles: tuple[Role, ...], settings: Visibility) -> CellBlock:
+    """Measure the cells whose first pixel lies in the tile's core.
 
     Parameters
     ----------
     chip : Chip
-        Must reach at least ``side`` pixels past the core.
+        Must reach at least ``side + 16`` pixels past the core.
     tile : Tile
     side : int
         Side of a cell, pixels of the level.
+    roles : tuple of str
+        Of the chip's bands.
+    settings : Visibility
     """
     first_row, first_col = -(-tile.row0 // side), -(-tile.col0 // side)
     rows = max(0, -(-tile.row1 // side) - first_row)
     cols = max(0, -(-tile.col1 // side) - first_col)
+    codes = np.full((rows, cols), ANALYSED, np.uint8)
+    measures = np.full((MEASURES, rows, cols), NULL, np.uint8)
     if rows == 0 or cols == 0:
-        return CellBlock(first_row, first_col, np.zeros((0, 0), np.uint8))
+        return CellBlock(first_row, first_col, codes, measures)
     top, left = first_row * side - chip.row, first_col * side - chip.col
     window = (slice(top, top + rows * side), slice(left, left + cols * side))
-    inside = np.zeros(chip.valid.shape, bool)
-    inside[max(0, -chip.row) : chip.grid.height - chip.row, max(0, -chip.col) : chip.grid.width - chip.col] = True
-    within = _share(inside[window], side)
-    valid = _share(chip.valid[window], side)
-    darkest, brightest = (
-        chip.pixels[:, window[0], window[1]].min(axis=0),
-        chip.pixels[:, window[0], window[1]].max(axis=0),
-    )
-    blank = _share(chip.valid[window] & ((brightest == 0) | (darkest == 255)), side)
-    codes = np.full((rows, cols), ANALYSED, np.uint8)
-    codes[blank >= _MOST_BLANK * valid] = BLANK
+    inside = np.zeros(chip.valid.shape, np.uint8)
+    inside[max(0, -chip.row) : chip.grid.height - chip.row, max(0, -chip.col) : chip.grid.width - chip.col] = 1
+    within, valid = block_sums(inside[window], side), block_sums(chip.valid[window].view(np.uint8), side)
     # A cell cut by the scene's edge is judged by the pixels it has.
-    codes[valid < _LEAST_VALID * within] = NO_DATA
-    codes[valid == 0] = NO_DATA
-    return CellBlock(first_row, first_col, codes)
+    codes[(valid < _LEAST_VALID * within) | (valid == 0)] = NO_DATA
+
+    bands = chip.pixels[(slice(None), *window)]
+    blind, dark = _extremes(bands, settings)
+    plants = _vegetation(bands, roles, settings)
+    if roles == ("thermal",):
+        dark = None
+    shares = {VEGETATION: plants, BLIND: blind, DARK: None if dark is None else dark & ~blind}
+    if plants is not None and dark is not None:
+        shares[COVERED] = plants & ~dark & ~blind
+    known = np.maximum(valid, 1)
+    for plane, mask in shares.items():
+        if mask is not None:
+            count = block_sums((mask & chip.valid[window]).view(np.uint8), side)
+            measures[plane] = (count * WHOLE + known // 2) // known
+    if dark is not None:
+        measures[BLUR] = _blur(chip, (top, left), (rows, cols), side, settings)
+    measures[:, codes != ANALYSED] = NULL
+    return CellBlock(first_row, first_col, codes, measures)
 
 
-def _share(mask: NDArray[np.bool_], side: int) -> NDArray[np.float64]:
-    rows, cols = -(-mask.shape[0] // side), -(-mask.shape[1] // side)
-    padded = np.zeros((rows * side, cols * side), bool)
-    padded[: mask.shape[0], : mask.shape[1]] = mask
-    return padded.reshape(rows, side, cols, side).sum(axis=(1, 3)) / (side * side)
+def _extremes(bands: NDArray[np.uint8], settings: Visibility) -> tuple[NDArray[np.bool_], NDArray[np.bool_] | None]:
+    darkest, brightest = bands[0], bands[0]
+    for band in bands[1:]:
+        darkest, brightest = cv2.min(darkest, band), cv2.max(brightest, band)
+    blind = (darkest >= settings.saturated_from) | (brightest <= settings.black_to)
+    return blind, brightest < settings.dark_below
 
 
-def coverage_pieces(
-    scene: Scene,
-    grid: Grid,
-    blocks: Iterable[CellBlock],
-    failures: Iterable[tuple[Tile, str]] = (),
-    families: tuple[str, ...] = (),
-) -> gpd.GeoDataFrame:
-    """Ground of a scene by what could be done with it.
+def _vegetation(
+    bands: NDArray[np.uint8], roles: tuple[Role, ...], settings: Visibility
+) -> NDArray[np.bool_] | None:
+    """Which pixels are vegetation; null without the bands to tell it by.
 
-    Parameters
-    ----------
-    scene : Scene
-    grid : Grid
-        Of the level the cells were measured on.
-    blocks : iterable of CellBlock
-    failures : iterable of (Tile, reason)
-        Tiles that could not be read, on the same level.
-    families : tuple of str
-        Families of hazard that can be seen at this ground sampling distance.
-
-    Returns
-    -------
-    GeoDataFrame in layers.COVERAGE_PIECES, in the scene's CRS; one row per status and reason. Ground that
-    no tile covered has no row.
+    The weights are whole numbers, so that the sums are exact; a sum below zero becomes zero.
     """
-    side = cell_pixels(grid.gsd_m)
-    reasons = dict(_STATUS)
-    codes = np.zeros((-(-grid.height // side), -(-grid.width // side)), np.uint8)
-    for block in blocks:
-        codes[block.row : block.row + block.codes.shape[0], block.col : block.col + block.codes.shape[1]] = block.codes
-    numbers: dict[str, int] = {}
-    for tile, reason in failures:
-        number = numbers.setdefault(reason, FAILED + len(numbers))
-        reasons[number] = ("not_analysed", reason)
-        codes[-(-tile.row0 // side) : -(-tile.row1 // side), -(-tile.col0 // side) : -(-tile.col1 // side)] = number
-    parts: dict[int, list[shapely.Polygon]] = {}
-    for shape, code in rasterio.features.shapes(
-        codes, mask=codes != UNREAD, connectivity=4, transform=Affine.identity()
-    ):
-        parts.setdefault(int(code), []).append(shape["coordinates"])
-    rows = [
-        {
-            "image": scene.name,
-            "status": reasons[code][0],
-            "reason": reasons[code][1],
-            "families": ";".join(families),
-            "detectability": 1.0 if code == ANALYSED else 0.0,
-            "gsd_cm": scene.grid.gsd_cm,
-            "acquired_at": scene.acquired_at,
-            "geometry": _on_ground(shapely.MultiPolygon([(p[0], p[1:]) for p in parts[code]]), grid, side),
-        }
-        for code in sorted(parts)
-    ]
-    columns = [*COVERAGE_PIECES.names, "geometry"]
-    table = gpd.GeoDataFrame(rows, columns=columns, geometry="geometry", crs=grid.crs)
-    return conform(table, COVERAGE_PIECES, crs=grid.crs)
+    weights = np.zeros((1, len(roles)), np.float32)
+    against = next((role for role in ("red", "green") if role in roles), None)
+    if "nir" in roles and against is not None:
+        weights[0, roles.index("nir")] = round(100 * (1 - settings.ndvi))
+        weights[0, roles.index(against)] = -round(100 * (1 + settings.ndvi))
+    elif {"red", "green", "blue"} <= set(roles):
+        # Excess green (2 g - r - b) less excess red (1.4 r - g), times 10.
+        weights[0, [roles.index("red"), roles.index("green"), roles.index("blue")]] = (-24, 30, -10)
+    else:
+        return None
+    return _weighed(bands, weights) > 0
 
 
-def _on_ground(cells: shapely.MultiPolygon, grid: Grid, side: int) -> shapely.MultiPolygon:
-    def place(points: NDArray[np.float64]) -> NDArray[np.float64]:
-        # The last row and column of cells end at the scene's edge.
-        col = np.minimum(points[:, 0] * side, grid.width)
-        row = np.minimum(points[:, 1] * side, grid.height)
-        return np.column_stack(grid.to_ground(col, row))
+def _weighed(bands: NDArray[np.uint8], weights: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Sum of the bands by weight, rounded and held within 0 to 255."""
+    return np.asarray(cv2.transform(cv2.merge(list(bands)), weights), np.uint8).reshape(bands.shape[1:])
 
-    return shapely.transform(cells, place)
+
+def _blur(
+    chip: Chip, corner: tuple[int, int], shape: tuple[int, int], side: int, settings: Visibility
+) -> NDArray[np.uint8]:
+    """How many times coarser than its pixels the image is, by cell: 1 where sharp, null on even ground."""
+    (top, left), (rows, cols) = corner, shape
+    height, width, far = rows * side, cols * side, _LAGS[-1]
+    part = (slice(top, top + height + far), slice(left, left + width + far))
+    light = chip.pixels[0][part]
+    if chip.pixels.shape[0] >= 3:
+        light = _weighed(chip.pixels[(slice(0, 3), *part)], np.array([[0.25, 0.5, 0.25]], np.float32))
+    valid = chip.valid[part]
+    whole = bool(valid.all())
+    noise = 2 * settings.noise**2
+    energy = {}
+    for lag in _LAGS:
+        total, pairs = np.zeros(shape), np.zeros(shape)
+        for down, across in ((0, lag), (lag, 0)):
+            other = (slice(down, down + height), slice(across, across + width))
+            step = cv2.absdiff(light[:height, :width], light[other])
+            if whole:
+                pairs += side * side
+            else:
+                both = (valid[:height, :width] & valid[other]).view(np.uint8)
+                step = step * both
+                pairs += block_sums(both, side)
+            total += block_sums(np.multiply(step, step, dtype=np.uint16), side)
+        energy[lag] = total / np.maximum(pairs, 1) - noise
+    blur = np.full(shape, NULL, np.uint8)
+    for lag in _LAGS[:-1]:
+        fine, coarse = energy[lag], energy[2 * lag]
+        told = coarse >= _OVER_NOISE * max(noise, 0.5)
+        blur[told & (blur == NULL)] = 1
+        blur[told & (fine < settings.blurred_below * coarse)] = lag
+    return blur

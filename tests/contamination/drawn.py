@@ -73,6 +73,7 @@ def piece(
     image: str = "scene",
     acquired_at: str | None = None,
     vegetation: float | None = None,
+    by_family: str | None = None,
     crs: str = UTM,
 ) -> gpd.GeoDataFrame:
     seen = status == "analysed"
@@ -81,11 +82,12 @@ def piece(
             "image": [image],
             "status": [status],
             "reason": [reason if seen else reason or "too much vegetation"],
-            "families": [families if seen else ""],
+            "families": [families if seen or by_family else ""],
             "detectability": [detectability if seen else 0.0],
             "gsd_cm": [gsd_cm],
             "acquired_at": pd.to_datetime([acquired_at], utc=True),
             "vegetation": [vegetation],
+            "detectability_by_family": [by_family],
         },
         geometry=[shape],
         crs=crs,

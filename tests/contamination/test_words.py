@@ -20,6 +20,13 @@ from survey.contamination.assessment import Contamination, assess
 
 FORBIDDEN = re.compile(r"\b(clear|cleared|clearer|safe|safely|safety|cancel\w*|reduced?|released)\b", re.IGNORECASE)
 FOLDER = Path(survey.contamination.__file__).parent
+ROOT = FOLDER.parents[1]
+WORDED = [
+    path
+    for path in sorted([*ROOT.glob("survey/**/*.py"), *ROOT.glob("pipelines/**/*.py")])
+    # Records of people who did the work may say what they did.
+    if "ledger" not in str(path.relative_to(ROOT))
+]
 ALLOWED = {"released"}
 """A state of work that only ever comes from a record of the authority (layers.AREA_STATUSES)."""
 
@@ -51,14 +58,22 @@ def offending(texts: Iterator[str]) -> list[str]:
     return [text for text in texts if any(m.group().lower() not in ALLOWED for m in FORBIDDEN.finditer(text))]
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.toml")), ids=lambda p: p.name)
+@pytest.mark.parametrize("path", sorted(ROOT.glob("survey/**/*.toml")), ids=lambda p: p.name)
 def test_tables_of_rules_and_rates(path: Path) -> None:
     assert offending(texts_of(tomllib.loads(path.read_text(encoding="utf-8")))) == []
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda p: p.name)
-def test_strings_of_the_map_plane(path: Path) -> None:
+@pytest.mark.parametrize("path", WORDED, ids=lambda p: str(p.relative_to(ROOT)))
+def test_strings_styles_and_help(path: Path) -> None:
     assert offending(strings_in(path)) == []
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    commands = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "command"]
+    assert offending(ast.get_docstring(node) or "" for node in commands) == []
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("survey/exports/templates/*")), ids=lambda p: p.name)
+def test_templates_of_the_report(path: Path) -> None:
+    assert offending(iter(path.read_text(encoding="utf-8").splitlines())) == []
 
 
 def test_titles_columns_and_domains_of_every_layer() -> None:

@@ -18,9 +18,10 @@ from results import assert_same
 
 from pipelines.opening import OpenScene
 from pipelines.run import How, survey_job
-from survey.api import Detection, load_model, passes, scene_coverage, survey_tile
+from survey.api import Detection, load_model, passes, scene_coverage, survey_tile, what_is_sought
 from survey.imagery.scene import Imagery, open_scene
 from survey.imagery.tiles import Tiling
+from survey.imagery.visibility import Visibility
 from survey.settings import read_job
 
 REAL = Path(__file__).parents[3] / "shared" / "data"
@@ -39,7 +40,8 @@ def survey_of(place, model, tiling):
     found = pd.concat([table for table in tables if len(table)] or tables[:1])
     found = found.sort_values([*found.columns.drop("geometry")]).reset_index(drop=True)
     blocks = [one.cells for a_pass, one in results if a_pass.finest]
-    coverage = scene_coverage(place.scene, place.finest, blocks, [], place.region, model, Detection())
+    sought = what_is_sought(model, Detection(), Visibility())
+    coverage = scene_coverage(place.scene, place.finest, blocks, [], place.region, sought)
     return found, coverage
 
 
