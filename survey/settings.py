@@ -26,8 +26,8 @@ from survey.errors import JobError
 from survey.hazards import FAMILIES
 from survey.imagery.scene import ROLES, Imagery
 from survey.imagery.tiles import Tiling
-from survey.ledger.vocabulary import Ledger
 from survey.imagery.visibility import Visibility
+from survey.ledger.vocabulary import Ledger
 
 _REMOTE = re.compile(r"^(/vsi[a-z0-9_]+/|[a-z][a-z0-9+.-]*://)", re.IGNORECASE)
 
