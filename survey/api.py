@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 import geopandas as gpd
@@ -18,17 +19,19 @@ from numpy.typing import NDArray
 
 from survey.detection import ownership
 from survey.detection.classifier import EMITTED, Detection, name_of, probability_of
+from survey.detection.features import FEATURE_SET
 from survey.detection.objects import outline_of, to_polygon
 from survey.detection.scales import Pass, plan_passes
 from survey.detection.search import Found, octaves_of, search
-from survey.errors import ImageryError
+from survey.errors import ImageryError, ModelError
 from survey.hazards import classes, families_resolved_at
 from survey.imagery.chips import Chip, level_grid, read_chip
 from survey.imagery.scene import Role, Scene
 from survey.imagery.tiles import Tile
 from survey.imagery.visibility import CellBlock, assess_cells, cell_pixels, coverage_pieces
 from survey.layers import CANDIDATES, HAZARD_OBJECTS, SIGHTINGS, conform
-from survey.memory.modelfile import Model, load_model
+from survey.memory import modelfile
+from survey.memory.modelfile import Model
 
 __all__ = [
     "Detection",
@@ -55,6 +58,30 @@ class TileResult:
     sightings: gpd.GeoDataFrame
     cells: CellBlock | None
     seconds: float
+
+
+def load_model(path: str | Path | None, roles: Sequence[str]) -> Model:
+    """Load a model file, or the shipped model that fits the bands, for detection by this version.
+
+    Parameters
+    ----------
+    path : str, Path or None
+        A model file; None for the shipped one with the most band roles among ``roles``.
+    roles : sequence of str
+        Band roles of the imagery.
+
+    Raises
+    ------
+    ModelError
+        No shipped model fits, the file is refused, or it was trained on another version of the measures.
+    """
+    model = modelfile.load_model(path, roles)
+    if model.feature_set != FEATURE_SET:
+        raise ModelError(
+            f"Model {model.version} was trained on the measures {model.feature_set}; this version takes "
+            f"{FEATURE_SET}, and would answer at random. Train it again from its object memory with `survey train`."
+        )
+    return model
 
 
 def wanted_classes(model: Model, detection: Detection, gsd_cm: float) -> tuple[str, ...]:
