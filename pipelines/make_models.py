@@ -22,6 +22,7 @@ from pipelines.model_examples import (
     THERMAL_SCALES_M,
     Examples,
     draw,
+    keep_examples,
     tasks,
     thermal_examples,
     thinned,
@@ -38,9 +39,12 @@ BAND_SETS = {"rgb": ("red", "green", "blue"), "cir": ("nir", "green", "blue"), "
 
 # In drawn pictures hazard objects are about three times as many a candidate as in the sample job's field.
 _DRAWN_TRAINING = Training(folds=2, rarity=3.0)
-# Few labels: small trees, no networks (measured: they add nothing here), folds that hold out one session and zone.
+# Few labels: small trees and small networks, held-out groups of one session and zone each.
 _THERMAL_TRAINING = Training(
-    committee=Committee(iterations=120, leaves=8, leaf_samples=15, l2=5.0, feature_share=0.2, networks=0), folds=6
+    committee=Committee(
+        iterations=120, leaves=8, leaf_samples=15, l2=5.0, feature_share=0.2, hidden=(48,), epochs=10, penalty=0.3
+    ),
+    folds=6,
 )
 TRAINING = {"rgb": _DRAWN_TRAINING, "cir": _DRAWN_TRAINING, "thermal": _THERMAL_TRAINING}
 
@@ -108,7 +112,9 @@ def fit_model(name: str, folder: Path, parts: Sequence[Examples], data: dict[str
     return card
 
 
-def make_model(name: str, folder: Path, photos: Sequence[Path], scenes: int, crops: int) -> dict[str, Any]:
+def make_model(
+    name: str, folder: Path, photos: Sequence[Path], pictures: tuple[int, int], keep: Path | None = None
+) -> dict[str, Any]:
     """Gather the examples of a model, fit it and write it.
 
     Parameters
@@ -119,9 +125,12 @@ def make_model(name: str, folder: Path, photos: Sequence[Path], scenes: int, cro
         Where the model goes.
     photos : sequence of Path
         Photographs to draw into; for ``thermal`` the folders of labelled frames.
-    scenes, crops : int
+    pictures : (int, int)
         Drawn scenes, and crops of photographs drawn into.
+    keep : Path, optional
+        File for the examples.
     """
+    scenes, crops = pictures
     thermal = name == "thermal"
     gathered = [part for path in photos for part in thermal_examples(path)] if thermal else None
     parts = drawn_examples(name, photos, scenes, crops) if gathered is None else gathered
@@ -131,6 +140,8 @@ def make_model(name: str, folder: Path, photos: Sequence[Path], scenes: int, cro
         "photo_crops_with_drawn_objects": 0 if thermal or not photos else crops,
         "photographs": sorted(credited),
     }
+    if keep is not None:
+        keep_examples(keep, parts)
     return fit_model(name, folder, parts, data)
 
 
@@ -158,13 +169,14 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, nargs="*", default=[], help="folders of real photographs of the bands")
     parser.add_argument("--scenes", type=int, default=1200)
     parser.add_argument("--crops", type=int, default=300)
+    parser.add_argument("--keep", type=Path, help="file (.npz) for the examples, to fit again without drawing")
     options = parser.parse_args()
     photos = (
         options.photos
         if options.name == "thermal"
         else sorted(path for folder in options.photos for path in folder.glob("*.tif"))
     )
-    card = make_model(options.name, options.folder, photos, options.scenes, options.crops)
+    card = make_model(options.name, options.folder, photos, (options.scenes, options.crops), options.keep)
     print(json.dumps({key: card[key] for key in ("version", "data", "metrics")}, indent=1))
 
 

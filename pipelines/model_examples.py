@@ -42,9 +42,9 @@ SCALES_M: Mapping[str, tuple[float, ...]] = {
     "revetment": (3.84, 5.43, 7.68),
 }
 # Strength from which a local maximum is a candidate: low enough to lose little, by measurement on held-out sites.
-LEAST_STRENGTH = {"rgb": 3.0, "cir": 3.0, "thermal": 1.5}
+LEAST_STRENGTH = {"rgb": 3.0, "cir": 3.0, "thermal": 2.6}
 # A buried mine shows as a warm, cool or dug patch of 0.2 to 0.8 m, whatever the mine's own size.
-THERMAL_SCALES_M = {"mine_buried": (0.12, 0.17, 0.24, 0.34, 0.48, 0.68)}
+THERMAL_SCALES_M = {"mine_buried": (0.17, 0.24, 0.34, 0.48, 0.68)}
 
 _SIDE_PX = 1100
 
@@ -166,6 +166,29 @@ def _crop(path: str, bands: Sequence[str], rng: np.random.Generator) -> Photo:
         pixels = dataset.read(window=window)
         transform = dataset.window_transform(window)
         return Photo(pixels, tuple(bands), transform, dataset.crs.to_string(), abs(transform.a))
+
+
+def keep_examples(path: Path, parts: Sequence[Examples]) -> None:
+    """Write examples to a file (npz), so that a model can be fitted on part of them without drawing again."""
+    np.savez(
+        path,
+        features=np.concatenate([part.features for part in parts]),
+        codes=np.concatenate([part.codes for part in parts]).astype(str),
+        weights=np.concatenate([part.weights for part in parts]),
+        sites=np.concatenate([np.full(len(part.codes), part.site) for part in parts]).astype(str),
+    )
+
+
+def read_examples(path: Path) -> list[Examples]:
+    """Read what :func:`keep_examples` wrote, one entry a site."""
+    with np.load(path, allow_pickle=False) as kept:
+        features, codes, weights, sites = (kept[name] for name in ("features", "codes", "weights", "sites"))
+    order = np.argsort(sites, kind="stable")
+    starts = np.flatnonzero(np.r_[True, sites[order][1:] != sites[order][:-1]])
+    return [
+        Examples(features[rows], codes[rows].astype(object), weights[rows], str(sites[rows[0]]))
+        for rows in np.split(order, starts[1:])
+    ]
 
 
 def thermal_examples(folder: Path) -> Iterator[Examples]:

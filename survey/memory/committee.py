@@ -123,7 +123,7 @@ def fit_committee(
     Returns
     -------
     VotingClassifier
-        Soft vote: the mean of the members' probabilities; classes 0 and 1.
+        Soft vote: half the trees' probability, half the mean of the networks'; classes 0 and 1.
     """
     members: list[Any] = [fit_trees(features, positive, weights, settings, seed)]
     if settings.networks:
@@ -177,7 +177,9 @@ def _fold_scaling(network: MLPClassifier, centre: Floats, scale: Floats) -> None
 def _seated(members: list[Any], n_features: int) -> VotingClassifier:
     named = [("trees", FrozenEstimator(members[0]))]
     named += [(f"network_{i}", FrozenEstimator(member)) for i, member in enumerate(members[1:], 1)]
-    vote = VotingClassifier(named, voting="soft", n_jobs=1)
+    # The trees weigh as much as all networks together.
+    weights = [max(1, len(members) - 1)] + [1] * (len(members) - 1)
+    vote = VotingClassifier(named, voting="soft", weights=weights, n_jobs=1)
     # The members are fitted; what fit() would add is set here, so that no row is looked at twice.
     vote.estimators_ = [member for _, member in named]
     vote.named_estimators_ = Bunch(**dict(named))
