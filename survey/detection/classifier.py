@@ -36,9 +36,7 @@ class Detection(BaseModel):
     families: tuple[str, ...] | None = None
 
 
-def probability_of(
-    features: NDArray[np.float32], hazard: Any, calibration: tuple[float, float]
-) -> NDArray[np.float64]:
+def probability_of(features: NDArray[np.float32], hazard: Any, calibration: tuple[float, float]) -> NDArray[np.float64]:
     """Calibrated probability that each candidate is a hazard object, shape (n,).
 
     Parameters

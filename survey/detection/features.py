@@ -181,7 +181,8 @@ def detail_rings(detail: Floats, patch: Floats) -> Floats:
     """Mean and spread of each close ring against the surround, over its spread: (n, channel * 16)."""
     mean, spread = surround(patch)
     scale = spread[..., None] + _NOISE
-    return np.concatenate([_flat((detail.mean(axis=3) - mean[..., None]) / scale), _flat(detail.std(axis=3) / scale)], 1)
+    means, spreads = detail.mean(axis=3) - mean[..., None], detail.std(axis=3)
+    return np.concatenate([_flat(means / scale), _flat(spreads / scale)], axis=1)
 
 
 def detail_edges(detail: Floats) -> Floats:

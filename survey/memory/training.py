@@ -129,4 +129,3 @@ def calibrated(raw: NDArray[np.float64], calibration: tuple[float, float]) -> ND
     """Probability from a raw score (Platt 1999, Probabilistic outputs for support vector machines)."""
     slope, intercept = calibration
     return 1.0 / (1.0 + np.exp(-(slope * logit(np.clip(raw, _EDGE, 1 - _EDGE)) + intercept)))
-

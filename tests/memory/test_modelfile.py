@@ -39,7 +39,9 @@ def table():
 def fitted(table):
     features, codes = table
     settings = Training(
-        committee=Committee(iterations=5, leaves=6, leaf_samples=5, feature_share=1.0, networks=1, hidden=(4,), epochs=2)
+        committee=Committee(
+            iterations=5, leaves=6, leaf_samples=5, feature_share=1.0, networks=1, hidden=(4,), epochs=2
+        )
     )
     return fit(features, codes, np.ones(len(codes)), np.arange(len(codes)) % 3, settings)
 
