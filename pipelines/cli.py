@@ -15,6 +15,7 @@ import typer
 import pipelines.evaluate
 import pipelines.export
 import pipelines.ledger
+import pipelines.learn
 import pipelines.map
 import pipelines.merge
 import pipelines.plan
@@ -88,6 +89,7 @@ for _name, _module in {
     "report": pipelines.report,
     "export": pipelines.export,
     "merge": pipelines.merge,
+    "learn": pipelines.learn,
     "evaluate": pipelines.evaluate,
     "sample": pipelines.sample,
 }.items():
