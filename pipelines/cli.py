@@ -18,6 +18,7 @@ import pipelines.ledger
 import pipelines.learn
 import pipelines.map
 import pipelines.merge
+import pipelines.models
 import pipelines.plan
 import pipelines.report
 import pipelines.run
@@ -101,6 +102,9 @@ _ledger = typer.Typer(
 for _name, _command in pipelines.ledger.COMMANDS.items():
     _ledger.command(_name)(with_verbosity(_command))
 app.add_typer(_ledger, name="ledger")
+for _name, _command in pipelines.models.COMMANDS.items():
+    pipelines.models.app.command(_name)(with_verbosity(_command))
+app.add_typer(pipelines.models.app, name="models")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
