@@ -24,6 +24,7 @@ import pipelines.report
 import pipelines.run
 import pipelines.sample
 import pipelines.status
+import pipelines.train
 import survey
 from survey.errors import JobError, SurveyError
 
@@ -91,6 +92,7 @@ for _name, _module in {
     "export": pipelines.export,
     "merge": pipelines.merge,
     "learn": pipelines.learn,
+    "train": pipelines.train,
     "evaluate": pipelines.evaluate,
     "sample": pipelines.sample,
 }.items():

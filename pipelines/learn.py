@@ -251,7 +251,9 @@ def wanted_sizes(memory: Memory, placed: Sequence[Placed] = ()) -> dict[str, tup
     from survey.hazards import classes
     from survey.memory.sizes import sizes_for
 
-    tables = [pd.DataFrame(memory.examples()), *(pd.DataFrame(one.labels) for one in placed)]
+    examples = memory.examples()
+    tables = [pd.DataFrame(examples), *(pd.DataFrame(one.labels) for one in placed)]
+    tables = [table[table["event"] != "reject"] for table in tables if "event" in table.columns]
     columns = ["class_code", "length_m", "width_m", "is_point"]
     joined = pd.concat([table[columns] for table in tables if len(table)] or [tables[0][columns]], ignore_index=True)
     sizes = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import shapely
 from numpy.typing import NDArray
 
 from survey.detection.features import FEATURE_SET
+from survey.detection.scales import plan_passes
 from survey.detection.search import search_picture
 from survey.exports.whole import whole
 from survey.hazards import classes
@@ -32,8 +33,8 @@ from survey.provenance import digest
 
 _HARMLESS = "!"
 """Code, while measuring, of what a person called harmless: a negative that is never thinned out."""
-_NEGATIVES = 1500
-"""Negatives kept of one clip; each stands for as many as were left out."""
+_NEGATIVES, _OTHER_NEGATIVES = 500, 60
+"""Negatives kept of one clip and size; each stands for as many as were left out."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,20 @@ class Search:
         Diameters in metres.
     least : float
         Strength from which a local maximum is a candidate.
-    negatives : int
-        Kept of one clip.
+    roles : tuple of str
+        Bands, in this order; clips without one of them are left out.
+    others : tuple of float
+        Further diameters, at which only what other models say is looked at.
+    negatives, other_negatives : int
+        Kept of one clip and size.
     """
 
     sizes: tuple[float, ...]
     least: float
+    roles: tuple[str, ...]
+    others: tuple[float, ...] = ()
     negatives: int = _NEGATIVES
+    other_negatives: int = _OTHER_NEGATIVES
 
 
 @dataclass(frozen=True)
@@ -106,9 +114,9 @@ def measure_memory(
     """
     labels = _Labels(memory.examples())
     parts: list[Rows] = []
-    clips = {one.name: one.clips() for one in memory.segments if one.n_clips}
+    clips = {one.name: _with_roles(one.clips(), search.roles) for one in memory.segments if one.n_clips}
     keys = {name: [_key(clip, labels, search) for clip in table.to_dict("records")] for name, table in clips.items()}
-    cached = {one.name: _read(cache_path(memory, one)) for one in memory.segments if one.name in clips}
+    cached = {one.name: _read(cache_path(memory, one, search.roles)) for one in memory.segments if one.name in clips}
     stale = {
         name: [row for row, key in enumerate(keys[name]) if key not in cached[name][1]] for name in clips
     }
@@ -132,7 +140,7 @@ def measure_memory(
                     fresh[0] = rows.take(~pd.Series(rows.clip).isin(current).to_numpy())
                 rows = _joined(fresh)
                 known = set(keys[segment.name])
-                _write(cache_path(memory, segment), rows, known)
+                _write(cache_path(memory, segment, search.roles), rows, known)
             if rows is not None:
                 parts.append(rows)
     finally:
@@ -141,9 +149,13 @@ def measure_memory(
     return _once(_joined(parts)) if parts else _nothing()
 
 
-def cache_path(memory: Memory, segment: Segment) -> Path:
-    """Where the features of a segment are kept."""
-    return memory.folder / "features" / FEATURE_SET / f"{segment.name}.parquet"
+def _with_roles(clips: pd.DataFrame, roles: Sequence[str]) -> pd.DataFrame:
+    return clips[[set(roles) <= set(one.split(";")) for one in clips["roles"]]].reset_index(drop=True)
+
+
+def cache_path(memory: Memory, segment: Segment, roles: Sequence[str]) -> Path:
+    """Where the features of a segment are kept, by feature set and bands."""
+    return memory.folder / "features" / FEATURE_SET / "-".join(roles) / f"{segment.name}.parquet"
 
 
 class _Labels:
@@ -189,7 +201,7 @@ class _Labels:
 def _key(clip: Mapping[str, Any], labels: _Labels, search: Search) -> str:
     near = labels.near(clip)
     said = [[*row[:2], repr(row[2]), row[3].hex()] for row in near.itertuples(index=False, name=None)]
-    return digest([clip["clip_id"], said, list(search.sizes), search.least, search.negatives])
+    return digest([clip["clip_id"], said, asdict(search)])
 
 
 def _tasks(
@@ -216,7 +228,11 @@ def measure_clip(clip: Clip, near: pd.DataFrame, search: Search) -> Rows:
         Labels: ``example_id``, ``code``, ``occlusion``, ``wkb`` (metres from the clip's corner).
     search : Search
     """
-    found, x, y = search_picture(clip.pixels, clip.valid, clip.gsd_m, {"": search.sizes}, search.least)
+    pixels = clip.pixels[[clip.roles.index(role) for role in search.roles]]
+    sizes = (*search.sizes, *search.others)
+    if not plan_passes(clip.gsd_m, {"": sizes}):
+        return _nothing()
+    found, x, y = search_picture(pixels, clip.valid, clip.gsd_m, {"": sizes}, search.least)
     col, row = (np.floor(values / clip.gsd_m).astype(np.int64) for values in (x, y))
     row0, row1, col0, col1 = clip.core
     inside = (row + clip.row >= row0) & (row + clip.row < row1) & (col + clip.col >= col0) & (col + clip.col < col1)
@@ -227,12 +243,17 @@ def measure_clip(clip: Clip, near: pd.DataFrame, search: Search) -> Rows:
     example[index >= 0] = near["example_id"].to_numpy(dtype=object)[index[index >= 0]]
     looked_at = clip.reviewed[np.clip(row, 0, clip.reviewed.shape[0] - 1), np.clip(col, 0, clip.reviewed.shape[1] - 1)]
     on = inside & (index >= 0) & (codes != UNDECIDED)
-    negatives = np.flatnonzero(inside & (codes == NOTHING) & looked_at)
+    negative = inside & (codes == NOTHING) & looked_at
     rng = np.random.default_rng(int(clip.clip_id[:12], 16))
-    kept = np.sort(rng.permutation(negatives)[: search.negatives])
     weights = np.ones(len(codes))
-    weights[kept] = clip.weight * len(negatives) / max(1, len(kept))
-    chosen = np.sort(np.concatenate([kept, np.flatnonzero(on)]))
+    kept = [np.flatnonzero(on)]
+    for size in sizes:
+        here = np.flatnonzero(negative & (found.diameter_m == size))
+        few = search.other_negatives if size in search.others else search.negatives
+        drawn = rng.permutation(here)[:few]
+        weights[drawn] = clip.weight * len(here) / max(1, len(drawn))
+        kept.append(drawn)
+    chosen = np.sort(np.concatenate(kept))
     codes[codes == _HARMLESS] = NOTHING
     return Rows(
         found.features[chosen], codes[chosen], weights[chosen], found.diameter_m[chosen],

@@ -134,7 +134,9 @@ def survey_tiles(job: Job, opened: Opened, journal: Journal, how: How, watch: Wa
     watch.begun(walk, workers)
     if not walk.tasks:
         return
-    model, threshold = as_ref(job.model.path, opened.model), threshold_of(job, opened.model)
+    # Of a register, the champion this run was planned with, whatever is promoted meanwhile.
+    path = None if job.model.path is None else Path(opened.model.path)
+    model, threshold = as_ref(path, opened.model), threshold_of(job, opened.model)
     keys = {name: row.key for name, row in journal.scenes().items()}
     sent: dict[Task, Step] = {}
 

@@ -106,7 +106,15 @@ def passes(scene: Scene, model: Model, detection: Detection) -> tuple[Pass, ...]
     ------
     ImageryError
         The scene lacks a band the model needs, or is too coarse for every class it knows.
+    ModelError
+        The model was trained on other features than this version measures.
     """
+    if model.feature_set != FEATURE_SET:
+        raise ModelError(
+            f"Model {model.version} was trained on the features {model.feature_set}, this version measures {FEATURE_SET}. "
+            "Train it again with `survey train`: the memory's clips are measured anew; or use the version of the "
+            "software that made it."
+        )
     missing = [role for role in model.roles if role not in scene.roles]
     if missing:
         raise ImageryError(

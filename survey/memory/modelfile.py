@@ -84,6 +84,8 @@ class Model:
     elder : Model, optional
         The model it was put on top of, for the classes it has no examples of. ``card["elder"]["shift"]`` is added to
         the logit of the elder's probabilities.
+    path : str
+        File it was read from.
     """
 
     version: str
@@ -97,6 +99,7 @@ class Model:
     calibration: tuple[float, float]
     card: Mapping[str, Any]
     elder: Model | None = None
+    path: str = ""
 
     @property
     def own_classes(self) -> tuple[str, ...]:
@@ -176,6 +179,17 @@ def load_model(path: str | Path | None, roles: Sequence[str]) -> Model:
     return model
 
 
+def load_file(path: Path) -> Model:
+    """Load a model file, whatever bands it needs.
+
+    Raises
+    ------
+    ModelError
+        The file is refused.
+    """
+    return _read(path)
+
+
 def champion_path(path: Path) -> Path:
     """Return the file of a register's champion; of anything but a folder, what was given.
 
@@ -208,15 +222,29 @@ def read_card(path: Path) -> dict[str, Any]:
     return _parse(path, "card.json", _unpack(path)["card.json"])
 
 
-def join_elder(path: Path, elder: Path) -> None:
+def elder_bytes(path: Path) -> bytes:
+    """Return the file of the elder inside a model file.
+
+    Raises
+    ------
+    ModelError
+        The file is damaged, or has no elder.
+    """
+    parts = _unpack(path)
+    if _ELDER not in parts:
+        raise ModelError(f"Model {path} stands on no other model.")
+    return parts[_ELDER]
+
+
+def join_elder(path: Path, elder: bytes) -> None:
     """Put the file of an elder model into a model file, which appears whole or not at all.
 
     Raises
     ------
     ModelError
-        Either file is damaged.
+        The file is damaged.
     """
-    parts = _unpack(path) | {_ELDER: elder.read_bytes()}
+    parts = _unpack(path) | {_ELDER: elder}
     _write(path, parts)
 
 
@@ -271,6 +299,7 @@ def _read(path: Path, source: io.BytesIO | None = None, generation: int = 1) -> 
             calibration=tuple(card["calibration"]),
             card=card,
             elder=elder,
+            path=str(path),
         )
         for code, fields in card.get("classes", {}).items():
             admit(HazardClass(code=code, **fields))
