@@ -17,6 +17,9 @@ from survey.memory.training import Training, fit
 if TYPE_CHECKING:
     from pipelines.train import Request
 
+_PERFECT = 0.95
+"""Average precision from which a model need not be surely better than a floor that is as good."""
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
@@ -60,7 +63,9 @@ def hold_trial(
     comparison = compare(data.truth(objects), answers, probability, settings)
     floor = _floor(data, judged, objects, answers, challenger, settings)
     against = losses(comparison, settings)
-    if floor["ap_interval"] is None or floor["ap_interval"][0] <= 0:
+    ap = floor["challenger"]["ap"]
+    surely = floor["ap_interval"] is not None and floor["ap_interval"][0] > 0
+    if answers_of_champion is None and not surely and ap < _PERFECT:
         against.append(
             f"on held-out ground it is not surely better than the floor, candidates ranked by contrast alone (average "
             f"precision {floor['challenger']['ap']:.3f} against {floor['champion']['ap']:.3f})"

@@ -301,8 +301,8 @@ def _read(path: Path, source: io.BytesIO | None = None, generation: int = 1) -> 
             elder=elder,
             path=str(path),
         )
-        for code, fields in card.get("classes", {}).items():
-            admit(HazardClass(code=code, **fields))
+        for fields in card.get("classes", {}).values():
+            admit(HazardClass(**fields))
     except (KeyError, TypeError, ValueError, AttributeError, LayerError) as error:
         raise ModelError(f"Model {path}: card.json is damaged ({type(error).__name__}: {error}). Refused.") from error
     _ask_reference(path, model, reference)
