@@ -103,9 +103,7 @@ def usable(labels: gpd.GeoDataFrame, audited: Audited) -> gpd.GeoDataFrame:
     return kept.reset_index(drop=True)
 
 
-def audit_scene(
-    placed: Placed, examples: gpd.GeoDataFrame, least: float, policy: Policy, audited: Audited
-) -> Placed:
+def audit_scene(placed: Placed, examples: gpd.GeoDataFrame, least: float, policy: Policy, audited: Audited) -> Placed:
     """Audit the labels on one scene; returns those that stand, with ``example_id`` and ``event``.
 
     Parameters
@@ -228,7 +226,9 @@ def look_beneath(label: pd.Series, scene: Scene, least: float) -> Beneath:
     near = np.flatnonzero(strong & fits & (away <= _NEAR * length))
     if len(near):
         best = near[found.strength[near].argmax()]
-        return Beneath(share, False, (float(x[best] - centre.x), float(y[best] - centre.y)), float(found.diameter_m[best]))
+        return Beneath(
+            share, False, (float(x[best] - centre.x), float(y[best] - centre.y)), float(found.diameter_m[best])
+        )
     return Beneath(share, False, None, None)
 
 

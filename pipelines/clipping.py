@@ -24,7 +24,7 @@ from survey.memory.clips import Clip
 from survey.memory.labelling import labelled
 from survey.provenance import digest, file_identity
 
-# Clips start and end at multiples of so many pixels of the scene's origin, so that block statistics fall as in a survey.
+# Clips start and end at multiples of so many pixels from the scene's origin: block statistics fall as in a survey.
 _ALIGN = BLOCK * 8
 
 
@@ -97,7 +97,7 @@ def place(labels: gpd.GeoDataFrame, scene: Scene, names: set[str]) -> Placed:
     table = mine[inside].copy()
     local = local[inside]
     points = shapely.get_dimensions(local) < 2
-    plan = [classes()[code] if code in classes() else None for code in table["class_code"]]
+    plan = [classes().get(code) for code in table["class_code"]]
     reach = np.array([0.15 if one is None else one.length_m / 2 for one in plan])
     local = np.where(points, shapely.buffer(shapely.centroid(local), reach), local)
     sides = labelled(local, table["class_code"].to_numpy(object), np.zeros(len(table))).sides if len(table) else None

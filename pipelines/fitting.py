@@ -1,4 +1,4 @@
-"""Fit a challenger on what is remembered, and put it on top of the model before it for classes it has no examples of."""
+"""Fit a challenger on what is remembered, on top of the model before it for classes without examples."""
 
 from __future__ import annotations
 
@@ -88,9 +88,7 @@ def _without(verdict: Mapping[str, Any]) -> dict[str, Any]:
 def recipe(n_objects: int, seed: int) -> Training:
     """How a model of so many objects is fitted."""
     if n_objects < _FEW_OBJECTS:
-        return Training(
-            iterations=120, leaves=8, leaf_samples=15, l2=5.0, feature_share=0.2, folds=5, seed=seed
-        )
+        return Training(iterations=120, leaves=8, leaf_samples=15, l2=5.0, feature_share=0.2, folds=5, seed=seed)
     return Training(seed=seed)
 
 
@@ -172,9 +170,7 @@ def _shift(elder: Model, data: Remembered) -> float:
     """
     rows = data.rows
     negative = rows.codes == ""
-    probability, codes = judge(
-        rows.features[negative], rows.diameter_m[negative], rows.strength[negative], elder
-    )
+    probability, codes = judge(rows.features[negative], rows.diameter_m[negative], rows.strength[negative], elder)
     looked = np.isin(rows.diameter_m[negative], sizes_of(elder))
     claimed = looked & (probability >= EMITTED) & ~np.isin(codes.astype(str), list(data.counts))
     weights = rows.weights[negative][claimed]

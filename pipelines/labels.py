@@ -195,7 +195,9 @@ def _sites(table: pd.DataFrame, fields: Sequence[str]) -> NDArray[np.object_]:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None or (isinstance(value, float) and np.isnan(value)) or value is pd.NA else str(value).strip()
+    return (
+        "" if value is None or (isinstance(value, float) and np.isnan(value)) or value is pd.NA else str(value).strip()
+    )
 
 
 def _verdicts(path: Path) -> tuple[gpd.GeoDataFrame, list[str]]:

@@ -51,14 +51,17 @@ def command(
     bands: Annotated[str | None, typer.Option(help="Roles of the bands, such as red=1,green=2,blue=3.")] = None,
     accept: Annotated[
         list[str] | None,
-        typer.Option(help="Take labels with this problem as they are: contradicts, size, offset, loose, nothing_there."),
+        typer.Option(
+            help="Take labels with this problem as they are: contradicts, size, offset, loose, nothing_there."
+        ),
     ] = None,
     fix: Annotated[list[str] | None, typer.Option(help="Mend labels with this problem: offset, loose.")] = None,
     audit: Annotated[
         Path | None, typer.Option(help="Where the audit is written; default: audit.gpkg in the memory.")
     ] = None,
     suggest: Annotated[
-        int | None, typer.Option(min=1, help="Learn nothing; list the N objects of --labels whose verdict teaches most.")
+        int | None,
+        typer.Option(min=1, help="Learn nothing; list the N objects of --labels whose verdict teaches most."),
     ] = None,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for another process at the memory.")] = 60.0,
 ) -> None:

@@ -117,9 +117,7 @@ def measure_memory(
     clips = {one.name: _with_roles(one.clips(), search.roles) for one in memory.segments if one.n_clips}
     keys = {name: [_key(clip, labels, search) for clip in table.to_dict("records")] for name, table in clips.items()}
     cached = {one.name: _read(cache_path(memory, one, search.roles)) for one in memory.segments if one.name in clips}
-    stale = {
-        name: [row for row, key in enumerate(keys[name]) if key not in cached[name][1]] for name in clips
-    }
+    stale = {name: [row for row, key in enumerate(keys[name]) if key not in cached[name][1]] for name in clips}
     count, done = sum(map(len, stale.values())), 0
     pool = ProcessPoolExecutor(workers) if workers > 1 and count > 1 else None
     try:
@@ -302,7 +300,9 @@ def _read(path: Path) -> tuple[Rows | None, set[str]]:
         width = int(table.schema.metadata[b"width"])
         keys = set(json.loads(table.schema.metadata[b"keys"]))
         flat = table.column("features").combine_chunks()
-        features = np.asarray(flat.values if hasattr(flat, "values") else [], dtype=np.float32).reshape(-1, max(1, width))
+        features = np.asarray(flat.values if hasattr(flat, "values") else [], dtype=np.float32).reshape(
+            -1, max(1, width)
+        )
         values = {name: table.column(name).to_numpy() for name in table.column_names if name != "features"}
         texts = {name: one.astype(object) if one.dtype.kind not in "f" else one for name, one in values.items()}
         return Rows(features=features[: table.num_rows], **texts), keys

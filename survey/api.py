@@ -111,7 +111,8 @@ def passes(scene: Scene, model: Model, detection: Detection) -> tuple[Pass, ...]
     """
     if model.feature_set != FEATURE_SET:
         raise ModelError(
-            f"Model {model.version} was trained on the features {model.feature_set}, this version measures {FEATURE_SET}. "
+            f"Model {model.version} was trained on the features {model.feature_set}; this version measures "
+            f"{FEATURE_SET}. "
             "Train it again with `survey train`: the memory's clips are measured anew; or use the version of the "
             "software that made it."
         )

@@ -127,7 +127,9 @@ def same_object(first: pd.DataFrame, second: pd.DataFrame) -> tuple[NDArray[np.i
     """
     pairs_i: list[NDArray[np.int64]] = []
     pairs_j: list[NDArray[np.int64]] = []
-    groups = dict(iter(pd.DataFrame(second[["image_digest"]]).reset_index(drop=True).groupby("image_digest").groups.items()))
+    groups = dict(
+        iter(pd.DataFrame(second[["image_digest"]]).reset_index(drop=True).groupby("image_digest").groups.items())
+    )
     digests = first["image_digest"].to_numpy(dtype=object)
     for image, members in groups.items():
         mine = np.flatnonzero(digests == image)

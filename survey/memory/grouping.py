@@ -30,7 +30,9 @@ def footprints(clips: pd.DataFrame) -> NDArray[np.object_]:
     outlines = np.empty(len(clips), dtype=object)
     for crs, rows in clips.reset_index(drop=True).groupby("crs"):
         to = pyproj.Transformer.from_crs(pyproj.CRS(str(crs)).to_2d(), "EPSG:4326", always_xy=True)
-        for number, (transform, core) in zip(rows.index, zip(rows["transform"], rows["core"], strict=True), strict=True):
+        for number, (transform, core) in zip(
+            rows.index, zip(rows["transform"], rows["core"], strict=True), strict=True
+        ):
             a, b, c, d, e, f = transform
             row0, row1, col0, col1 = core
             col, row = np.array([col0, col1, col1, col0]), np.array([row0, row0, row1, row1])
@@ -87,4 +89,7 @@ def groups_of(clips: pd.DataFrame, objects: NDArray[np.int64]) -> tuple[NDArray[
     of_component = np.empty(count, dtype=np.int64)
     of_component[order] = part
     groups = np.array([f"part {one + 1}" for one in of_component[member]], dtype=object)
-    return groups, f"{parts} parts of {'one site' if holding < 2 else 'two sites'}: intervals say little of other ground"
+    return (
+        groups,
+        f"{parts} parts of {'one site' if holding < 2 else 'two sites'}: intervals say little of other ground",
+    )

@@ -134,9 +134,7 @@ def _scope(
         drawn = np.vstack([drawn, rng.multinomial(len(units), even, size=settings.resamples)])
     target = np.where(answers.target[rows] >= 0, number[answers.target[rows]], -1)
     found = {
-        name: _scores(
-            one[rows], target, answers.weights[rows], (inverse[:n], inverse[n:]), drawn, settings.threshold
-        )
+        name: _scores(one[rows], target, answers.weights[rows], (inverse[:n], inverse[n:]), drawn, settings.threshold)
         for name, one in probability.items()
     }
     report: dict[str, Any] = {"n_objects": n}
@@ -172,7 +170,9 @@ def _scores(
         total = float(factor[units[0]].sum())
         share = factor[unit] * weight
         hits = np.cumsum(share * hit)[last]
-        shown = np.cumsum(share * (hit + (level[order] > 0) * np.r_[np.zeros(n), np.ones(int(false.sum()))][order]))[last]
+        shown = np.cumsum(share * (hit + (level[order] > 0) * np.r_[np.zeros(n), np.ones(int(false.sum()))][order]))[
+            last
+        ]
         with np.errstate(divide="ignore", invalid="ignore"):
             precision = np.where(shown > 0, hits / shown, 0.0)
         aps[row] = float((precision * np.diff(hits, prepend=0.0)).sum() / total) if total else np.nan
@@ -209,8 +209,9 @@ def losses(report: dict[str, dict[str, Any]], settings: Promotion) -> list[str]:
 
 
 def doubtful(held_out: Floats, batch: NDArray[np.object_], settings: Promotion) -> dict[str, dict[str, float]]:
-    """Batches of labels that disagree with the others: far more of their objects are not recognised by models that
-    learned from the rest.
+    """Batches of labels that disagree with the others.
+
+    Far more of their objects than of the others are not recognised by models that learned from the rest.
 
     Parameters
     ----------

@@ -115,8 +115,8 @@ class Register:
         """
         self.path(version)
         entry = {
-            "version": version, "before": self.champion_or_none(), "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "by": by, "why": why,
+            "version": version, "before": self.champion_or_none(),
+            "at": datetime.now(UTC).isoformat(timespec="seconds"), "by": by, "why": why,
         }  # fmt: skip
         # History first: a kill between leaves a line about a promotion that did not come about, not one without a line.
         lines = [json.dumps(one) for one in (*self.history(), entry)]

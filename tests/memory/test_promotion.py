@@ -52,7 +52,7 @@ def test_weights_stand_for_candidates():
 
 
 def test_an_object_without_a_candidate_is_missed():
-    truth, answers, rng = case(n_objects=10, n_false=0)
+    truth, answers, _ = case(n_objects=10, n_false=0)
     shown = answers.target != 3
     fewer = Answers(*(one[shown] for one in (answers.target, answers.weights, answers.sites, answers.units)))
     found = compare(truth, fewer, {"challenger": np.full(9, 0.9)}, SETTINGS)["overall"]["challenger"]
