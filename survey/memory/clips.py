@@ -29,8 +29,8 @@ SCHEMA = pa.schema(
         ("site", pa.string()), ("crs", pa.string()), ("transform", pa.list_(pa.float64())), ("gsd_m", pa.float64()),
         ("level", pa.int32()), ("row", pa.int64()), ("col", pa.int64()), ("height", pa.int64()),
         ("width", pa.int64()), ("core", pa.list_(pa.int64())), ("weight", pa.float64()),
-        ("reviewed_share", pa.float64()), ("acquired_at", pa.timestamp("ms", tz="UTC")), ("pixels", pa.binary()), ("valid", pa.binary()),
-        ("reviewed", pa.binary()),
+        ("reviewed_share", pa.float64()), ("acquired_at", pa.timestamp("ms", tz="UTC")), ("pixels", pa.binary()),
+        ("valid", pa.binary()), ("reviewed", pa.binary()),
     ]
 )  # fmt: skip
 _PIXEL_COLUMNS = ("pixels", "valid", "reviewed")
