@@ -160,8 +160,7 @@ def newclass(work):
             gpd.GeoDataFrame(pd.concat([one[part] for one in drawn])).to_file(path, layer=name)
         return [one[0] for one in drawn]
 
-    # The old class lies on the ground that is learned from, too, unlabelled in a file about the new one alone would be a
-    # lie: a person who looked at everything labels everything.
+    # Old objects lie on the ground that is learned from, too; a person who looked at everything labels everything.
     learned = together(range(5), 5, work / "labels.gpkg")
     tested = together(range(20, 28), 4, work / "truth.gpkg")
     shipped = next(path for path in (Path(__file__).parents[1] / "survey" / "models").glob("rgb.survey-model"))

@@ -18,6 +18,7 @@ from survey.api import Model, judge, sizes_of
 from survey.detection.classifier import EMITTED, probability_of
 from survey.detection.features import FEATURE_SET
 from survey.hazards import HazardClass, classes
+from survey.memory.drift import background
 from survey.memory.modelfile import elder_bytes, join_elder, save_model
 from survey.memory.training import Fitted, Training, fit
 from survey.provenance import software_version
@@ -137,7 +138,7 @@ def fit_challenger(data: Remembered, before: Model | None, request: Request) -> 
         "parents": [one.version for one in (before or data.shipped, elder) if one is not None],
         "software_version": software_version(),
         "threshold_at_fa_per_ha": _thresholds(data, held_out),
-        "background": background(rows.features[looked & (rows.codes == "")], rows.weights[looked & (rows.codes == "")]),
+        "background": _background(data, looked),
         "limits": (
             f"Learned from {data.n_objects} objects; {data.groups_in_words}. What it does elsewhere is unmeasured."
         ),
@@ -147,6 +148,11 @@ def fit_challenger(data: Remembered, before: Model | None, request: Request) -> 
         card["elder"] = {"version": elder.version, "shift": shift, "classes": known}
     reference = rows.features[np.random.default_rng(0).permutation(np.flatnonzero(learned))[:32]]
     return Challenger(fitted, settings, learned, held_out, elder, content, shift, card, reference)
+
+
+def _background(data: Remembered, looked: NDArray[np.bool_]) -> dict[str, Any]:
+    nothing = looked & (data.rows.codes == "")
+    return background(data.rows.features[nothing], data.rows.weights[nothing], data.groups[nothing])
 
 
 def _elder(before: Model | None, own: set[str]) -> tuple[Model | None, bytes]:
@@ -221,12 +227,3 @@ def reviewed_hectares(data: Remembered) -> float:
     pixels = (cores[:, 1] - cores[:, 0]) * (cores[:, 3] - cores[:, 2])
     shares = clips["reviewed_share"].to_numpy(float) * clips["weight"].to_numpy(float)
     return float((pixels * shares * clips["gsd_m"].to_numpy(float) ** 2).sum() / 1e4)
-
-
-def background(features: NDArray[np.float32], weights: NDArray[np.float64]) -> dict[str, list[float]]:
-    """Mean and spread of every feature on ground that is no object: what new imagery is held against."""
-    if not len(features):
-        return {}
-    mean = np.average(features, axis=0, weights=weights)
-    spread = np.sqrt(np.average((features - mean) ** 2, axis=0, weights=weights))
-    return {"mean": [round(float(one), 4) for one in mean], "spread": [round(float(one), 4) for one in spread]}

@@ -95,6 +95,7 @@ def survey_job(job: Job, how: How, watch: Watch) -> Summary:
     SurveyError
         Nothing can be surveyed, or nothing written; what is done stays done.
     """
+    from pipelines.drifting import strange_ground
     from pipelines.engine.journal import Journal
     from pipelines.map import make_layers
     from pipelines.opening import open_job, threshold_of
@@ -110,6 +111,8 @@ def survey_job(job: Job, how: How, watch: Watch) -> Summary:
         for sentence in begin(job, opened, journal):
             watch.said(sentence)
         remember(job, opened, journal)
+        for sentence in strange_ground(opened):
+            watch.said(sentence)
         survey_tiles(job, opened, journal, how, watch)
         if how.stopped_by():
             return Summary(128 + how.stopped_by(), None, (), (), {})
