@@ -37,9 +37,8 @@ def strange_ground(opened: Opened) -> Iterator[str]:
             strange.append((place.scene.name, measured))
     if strange:
         name, most = max(strange, key=lambda one: one[1])
-        listed = (
-            name if len(strange) == 1 else f"{len(strange)} of {len(scenes[::step])} images looked at, such as {name}"
-        )
+        count = f"{len(strange)} of {len(scenes[::step])} images looked at, such as {name}"
+        listed = name if len(strange) == 1 else count
         yield (
             f"The ground of {listed} is unlike the ground model {opened.model.version} learned from (features differ by "
             f"{most:.2f} spreads on average; the training sites among themselves by up to {known['usual']:.2f}). Treat "

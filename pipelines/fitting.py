@@ -171,7 +171,7 @@ def _shift(elder: Model, data: Remembered) -> float:
     """What to add to the elder's logits, by what reviewed ground showed of the classes that only it knows.
 
     On ground where a person looked at everything and found none, the probabilities it gives say how many it expects.
-    They are shifted until no more than one is expected there: a change of prior odds (Saerens, Latinne and Decaestecker
+    They are shifted until no more than one beyond what was found is expected there: a change of prior odds (Saerens, Latinne and Decaestecker
     2002, doi:10.1162/089976602753284446). What it is sure of stays sure; doubts fall below notice. It is never raised.
     """
     rows = data.rows
@@ -185,9 +185,10 @@ def _shift(elder: Model, data: Remembered) -> float:
     def expected(shift: float) -> float:
         return float((weights * expit(odds + shift)).sum())
 
-    if expected(0.0) <= 1.0:
+    most = 1.0 + sum(data.left.values())
+    if expected(0.0) <= most:
         return 0.0
-    return float(brentq(lambda shift: expected(shift) - 1.0, -60.0, 0.0))
+    return float(brentq(lambda shift: expected(shift) - most, -60.0, 0.0))
 
 
 def _classes(data: Remembered) -> list[HazardClass]:

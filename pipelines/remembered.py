@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,6 +59,8 @@ class Remembered:
         Champion where the register has none.
     memory : Memory
     notes : tuple of str
+    left : mapping of class code to int
+        Objects of classes that are left to the model before, which knows them better.
     """
 
     name: str
@@ -74,6 +76,21 @@ class Remembered:
     shipped: Model | None
     memory: Memory
     notes: tuple[str, ...]
+    left: Mapping[str, int] = field(default_factory=dict)
+
+    def without(self, codes: Collection[str], note: str) -> Remembered:
+        """The same with some classes left to the model before; their objects are neither learned nor nothing."""
+        named = np.isin(self.rows.codes.astype(str), list(codes))
+        return replace(
+            self,
+            sizes_by_class={code: one for code, one in self.sizes_by_class.items() if code not in codes},
+            counts={code: n for code, n in self.counts.items() if code not in codes},
+            rows=self.rows.take(~named),
+            groups=self.groups[~named],
+            examples=self.examples[~self.examples["class_code"].isin(codes)].reset_index(drop=True),
+            notes=(*self.notes, note),
+            left={code: n for code, n in self.counts.items() if code in codes},
+        )
 
     @property
     def n_objects(self) -> int:

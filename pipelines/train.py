@@ -124,6 +124,13 @@ def train(request: Request, say: Callable[[str], None] = lambda _: None) -> Trai
         )
         challenger = fit_challenger(data, before, request)
         verdict = hold_trial(data, challenger, before, request)
+        better = known_better(verdict, data.counts)
+        if better:
+            champion = verdict["champion"]
+            data = data.without(better, f"{', '.join(better)} stays with {champion}, which knows it better.")
+            say(data.notes[-1])
+            challenger = fit_challenger(data, before, request)
+            verdict = hold_trial(data, challenger, before, request)
         version = register.next_version(data.name)
         promoted = not verdict["against"] or request.force is not None
         if request.force is not None:
@@ -134,6 +141,17 @@ def train(request: Request, say: Callable[[str], None] = lambda _: None) -> Trai
         if promoted:
             register.promote(version, str(verdict["why"]))
     return Trained(version, promoted, verdict)
+
+
+def known_better(verdict: Mapping[str, Any], counts: Mapping[str, int]) -> tuple[str, ...]:
+    """Classes that the model before knows better, where some remain that it does not; else none.
+
+    Only a model that has not learned from this memory can be kept beside a new one.
+    """
+    if verdict["champion_answers"] != "direct":
+        return ()
+    worse = tuple(code for code in counts if any(one.startswith(f"class {code}:") for one in verdict["against"]))
+    return worse if len(worse) < len(counts) else ()
 
 
 def _champion(request: Request, register: Any) -> Any:
