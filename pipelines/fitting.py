@@ -171,8 +171,9 @@ def _shift(elder: Model, data: Remembered) -> float:
     """What to add to the elder's logits, by what reviewed ground showed of the classes that only it knows.
 
     On ground where a person looked at everything and found none, the probabilities it gives say how many it expects.
-    They are shifted until no more than one beyond what was found is expected there: a change of prior odds (Saerens, Latinne and Decaestecker
-    2002, doi:10.1162/089976602753284446). What it is sure of stays sure; doubts fall below notice. It is never raised.
+    They are shifted until no more than one beyond what was found is expected there: a change of prior odds (Saerens,
+    Latinne and Decaestecker 2002, doi:10.1162/089976602753284446). What it is sure of stays sure; doubts fall below
+    notice. It is never raised.
     """
     rows = data.rows
     negative = rows.codes == ""
