@@ -126,9 +126,9 @@ def to_wgs84(local: NDArray[np.object_], grid: Grid) -> NDArray[np.object_]:
 
 
 def level_for(gsd_m: float, sizes: Sequence[float]) -> int:
-    """Reduction at which nothing that is measured at these sizes is lost: one octave finer than the finest needed."""
+    """Reduction at which nothing that is measured at these sizes is lost: the finest a survey would read."""
     passes = plan_passes(gsd_m, {"": tuple(sizes)})
-    return max(0, passes[0].level - 1) if passes else 0
+    return passes[0].level if passes else 0
 
 
 def cut(

@@ -40,8 +40,8 @@ def strange_ground(opened: Opened) -> Iterator[str]:
         count = f"{len(strange)} of {len(scenes[::step])} images looked at, such as {name}"
         listed = name if len(strange) == 1 else count
         yield (
-            f"The ground of {listed} is unlike the ground model {opened.model.version} learned from (features differ "
-            f"by {most:.2f} spreads on average; the training sites among themselves by up to {known['usual']:.2f}). Treat "
+            f"The ground of {listed} is unlike the ground that model {opened.model.version} learned from (features "
+            f"differ by {most:.2f} spreads, those of its own sites by up to {known['usual']:.2f}). Treat "
             "the probabilities with care, and have some objects verified there first."
         )
 

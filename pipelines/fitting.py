@@ -18,6 +18,7 @@ from survey.api import Model, judge, sizes_of
 from survey.detection.classifier import EMITTED, probability_of
 from survey.detection.features import FEATURE_SET
 from survey.hazards import HazardClass, classes
+from survey.memory.committee import Committee
 from survey.memory.drift import background
 from survey.memory.modelfile import elder_bytes, join_elder, save_model
 from survey.memory.training import Fitted, Training, fit
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _RATES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 """False alarms per hectare for which the card gives a threshold."""
 _FEW_OBJECTS = 600
-"""Objects below which smaller trees are fitted: by measurement on the thermal frames."""
+"""Objects below which trees and networks are small, as for the shipped thermal model."""
 _LEARNED_GSD = 5
 """Objects of a class at a GSD coarser than its class allows, from which it is looked for there, too."""
 _EDGE = 1e-9
@@ -89,7 +90,10 @@ def _without(verdict: Mapping[str, Any]) -> dict[str, Any]:
 def recipe(n_objects: int, seed: int) -> Training:
     """How a model of so many objects is fitted."""
     if n_objects < _FEW_OBJECTS:
-        return Training(iterations=120, leaves=8, leaf_samples=15, l2=5.0, feature_share=0.2, folds=5, seed=seed)
+        small = Committee(
+            iterations=120, leaves=8, leaf_samples=15, l2=5.0, feature_share=0.2, hidden=(48,), epochs=10, penalty=0.3
+        )
+        return Training(committee=small, folds=6, seed=seed)
     return Training(seed=seed)
 
 
@@ -160,7 +164,7 @@ def _elder(before: Model | None, own: set[str]) -> tuple[Model | None, bytes]:
     if before is None:
         return None, b""
     missing = set(before.classes) - own
-    if not missing:
+    if not missing or before.feature_set != FEATURE_SET:
         return None, b""
     if before.elder is not None and missing <= set(before.elder.classes):
         return before.elder, elder_bytes(Path(before.path))

@@ -11,12 +11,17 @@ from pipelines.fitting import Challenger
 from pipelines.remembered import Remembered
 from survey.api import Model, judge, sizes_of
 from survey.detection.classifier import probability_of
+from survey.detection.features import FEATURE_SET
 from survey.memory.promotion import Answers, Promotion, compare, doubtful, losses
 from survey.memory.training import Training, fit
 
 if TYPE_CHECKING:
     from pipelines.train import Request
 
+_UNFAIR = {
+    "seen": "has learned from images of this memory",
+    "other features": "was trained on another version of the features",
+}
 _PERFECT = 0.95
 """Average precision from which a model need not be surely better than a floor that is as good."""
 
@@ -48,11 +53,11 @@ def hold_trial(
         unfair = len(data.examples) - int(_objects(data, judged).sum())
         if unfair and kind == "refitted":
             notes.append(f"{unfair} objects lie on ground the champion has learned from since: not compared on.")
-    if kind == "seen":
+    if champion is not None and kind in ("seen", "other features"):
         answers_of_champion = None
         notes.append(
-            f"{champion.version if champion else ''} has learned from images of this memory, so it cannot be compared "
-            "fairly: the challenger is held against the floor instead."
+            f"{champion.version} {_UNFAIR[kind]}, so it cannot be compared fairly: the challenger is held against the "
+            "floor instead."
         )
         judged = np.isin(data.rows.diameter_m, data.own_sizes)
     objects = _objects(data, judged)
@@ -69,6 +74,12 @@ def hold_trial(
         against.append(
             f"on held-out ground it is not surely better than the floor, candidates ranked by contrast alone (average "
             f"precision {floor['challenger']['ap']:.3f} against {floor['champion']['ap']:.3f})"
+        )
+    lost = set() if champion is None else set(champion.classes) - set(data.counts)
+    if champion is not None and challenger.elder is None and lost:
+        against.append(
+            f"it does not know {', '.join(sorted(lost))}, which {champion.version} knows, and {champion.version} cannot "
+            "be kept beside it (it was trained on another version of the features)"
         )
     batches = _batches(data, challenger, settings)
     for name, figures in batches.items():
@@ -102,17 +113,21 @@ def _champion_answers(
     """Probability the champion gives each row, on which rows that is fair, and how it was got."""
     rows = data.rows
     learned = champion.card.get("memory")
+    nothing = np.zeros(len(rows)), np.ones(len(rows), dtype=bool)
     images = set(data.clips["image_digest"])
+    segments = set() if learned is None else set(learned["segments"])
+    ours = segments & {one.name for one in data.memory.segments}
+    if champion.feature_set != FEATURE_SET and not ours:
+        return (*nothing, "other features")
     if learned is None:
         if images & set(champion.card.get("images", ())):
-            return np.zeros(len(rows)), np.ones(len(rows), dtype=bool), "seen"
+            return (*nothing, "seen")
         probability, _ = judge(rows.features, rows.diameter_m, rows.strength, champion)
         probability[~np.isin(rows.diameter_m, sizes_of(champion))] = 0.0
         return probability, np.ones(len(rows), dtype=bool), "direct"
-    segments = set(learned["segments"])
-    if not segments & {one.name for one in data.memory.segments}:
+    if not ours:
         if images & set(learned["images"]):
-            return np.zeros(len(rows)), np.ones(len(rows), dtype=bool), "seen"
+            return (*nothing, "seen")
         probability, _ = judge(rows.features, rows.diameter_m, rows.strength, champion)
         return probability, np.ones(len(rows), dtype=bool), "direct"
     return (*_refitted(data, champion, challenger, segments, request), "refitted")

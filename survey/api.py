@@ -70,7 +70,7 @@ def load_model(path: str | Path | None, roles: Sequence[str]) -> Model:
     Parameters
     ----------
     path : str, Path or None
-        A model file; None for the shipped one with the most band roles among ``roles``.
+        A model file, or a register (its champion); None for the shipped one with the most band roles among ``roles``.
     roles : sequence of str
         Band roles of the imagery.
 
@@ -106,16 +106,7 @@ def passes(scene: Scene, model: Model, detection: Detection) -> tuple[Pass, ...]
     ------
     ImageryError
         The scene lacks a band the model needs, or is too coarse for every class it knows.
-    ModelError
-        The model was trained on other features than this version measures.
     """
-    if model.feature_set != FEATURE_SET:
-        raise ModelError(
-            f"Model {model.version} was trained on the features {model.feature_set}; this version measures "
-            f"{FEATURE_SET}. "
-            "Train it again with `survey train`: the memory's clips are measured anew; or use the version of the "
-            "software that made it."
-        )
     missing = [role for role in model.roles if role not in scene.roles]
     if missing:
         raise ImageryError(

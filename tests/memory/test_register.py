@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from survey.errors import JobError, MemoryFolderError, ModelError
+from survey.memory.committee import Committee
 from survey.memory.lock import only_writer
 from survey.memory.modelfile import champion_path, join_elder, load_file, load_model, save_model
 from survey.memory.register import Register, make_register, open_register
 from survey.memory.training import Training, fit
 
+SMALL = Training(committee=Committee(iterations=5, leaves=4, leaf_samples=5, networks=0))
 ROLES = ("red", "green", "blue")
 
 
@@ -21,7 +23,7 @@ def fitted():
     features = rng.normal(0, 1, (300, 5)).astype(np.float32)
     features[:, 0] += 2 * (codes == "mine_at")
     features[:, 1] += 2 * (codes == "crater")
-    return fit(features, codes, np.ones(300), np.arange(300) % 3, Training()), features
+    return fit(features, codes, np.ones(300), np.arange(300) % 3, SMALL), features
 
 
 @pytest.fixture

@@ -22,13 +22,19 @@ from pipelines.train import Request, export_rows, train
 from survey.api import judge
 from survey.errors import ModelError
 from survey.memory.audit import Policy
+from survey.memory.committee import Committee
 from survey.memory.examples import open_memory
 from survey.memory.modelfile import load_file, load_model
 from survey.memory.register import open_register
 from survey.memory.training import Training
 
 ROOT = Path(__file__).parents[2]
-SMALL = Training(iterations=20, leaves=6, leaf_samples=5, feature_share=0.5, folds=3)
+SMALL = Training(
+    committee=Committee(
+        iterations=15, leaves=6, leaf_samples=5, feature_share=0.1, networks=1, hidden=(8,), epochs=3, penalty=0.1
+    ),
+    folds=3,
+)
 
 
 @pytest.fixture(scope="session")
