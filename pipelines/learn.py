@@ -207,8 +207,8 @@ def learn(request: Request, say: Callable[[str], None] = lambda _: None) -> Lear
 
         def clips() -> Iterator[Clip]:
             for one in stand:
-                area = None if reviewed is None else _reviewed_on(reviewed, one.scene, names)
                 sited = Placed(one.scene, one.image_digest, one.labels.assign(site=_sites(one, request)))
+                area = None if reviewed is None else _reviewed_on(reviewed, sited, names)
                 for clip in cut(sited, area, sizes, Clipping()):
                     ground.add(clip)
                     yield clip
@@ -297,8 +297,7 @@ def _reviewed(request: Request, scenes: Sequence[Scene]) -> gpd.GeoDataFrame | N
     table = None
     if request.reviewed_everything:
         parts = [gpd.GeoSeries([one.grid.outline()], crs=one.grid.crs).to_crs("EPSG:4326").iloc[0] for one in scenes]
-        names = [scene.name for scene in scenes]
-        table = gpd.GeoDataFrame({"site": _site_by_image(request, names), "image": names}, geometry=parts, crs=4326)
+        table = gpd.GeoDataFrame({"site": "", "image": [one.name for one in scenes]}, geometry=parts, crs="EPSG:4326")
     elif request.reviewed is not None:
         table = read_reviewed(request.reviewed, request.reviewed_layer, request.site_fields)
     elif has_layer(request.labels, request.reviewed_layer or "reviewed"):
@@ -308,19 +307,14 @@ def _reviewed(request: Request, scenes: Sequence[Scene]) -> gpd.GeoDataFrame | N
     return table
 
 
-def _site_by_image(request: Request, names: Sequence[str]) -> list[str]:
-    """Site of each image, as the labels on it say; without labels empty: a block of ground."""
-    from pipelines.labels import read_labels
-
-    labels, _ = read_labels(request.labels, request.layer, request.site_fields)
-    known = dict(zip(labels["image"], labels["site"], strict=True))
-    return [str(known.get(name, "")) for name in names]
-
-
-def _reviewed_on(reviewed: gpd.GeoDataFrame, scene: Scene, names: set[str]) -> gpd.GeoDataFrame:
+def _reviewed_on(reviewed: gpd.GeoDataFrame, placed: Placed, names: set[str]) -> gpd.GeoDataFrame:
+    """Reviewed ground on a scene; where it does not name its site, the labels there do."""
+    scene = placed.scene
     mine = reviewed[~reviewed["image"].isin(names) | (reviewed["image"] == scene.name)]
     outline = mine.to_crs(scene.grid.crs).intersects(scene.grid.outline())
-    return mine[outline.to_numpy()]
+    mine = mine[outline.to_numpy()]
+    named = [str(one) for one in placed.labels["site"] if one]
+    return mine.assign(site=[one or (named[0] if named else "") for one in mine["site"]])
 
 
 def _sites(placed: Placed, request: Request) -> list[str]:

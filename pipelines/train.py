@@ -116,6 +116,9 @@ def train(request: Request, say: Callable[[str], None] = lambda _: None) -> Trai
     assert request.models is not None
     register = make_register(request.models)
     with only_writer(request.models):
+        for left in (register.folder / "versions").glob(".new-*"):
+            # The lock is held: it is of a process that is no more.
+            left.unlink(missing_ok=True)
         before = _champion(request, register)
         data = gather(request, before, say)
         say(

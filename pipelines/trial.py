@@ -78,8 +78,8 @@ def hold_trial(
     lost = set() if champion is None else set(champion.classes) - set(data.counts)
     if champion is not None and challenger.elder is None and lost:
         against.append(
-            f"it does not know {', '.join(sorted(lost))}, which {champion.version} knows and which cannot be kept (it was "
-            "trained on another version of the features)"
+            f"it does not know {', '.join(sorted(lost))}, which {champion.version} knows and which cannot be kept (it "
+            "was trained on another version of the features)"
         )
     batches = _batches(data, challenger, settings)
     for name, figures in batches.items():
