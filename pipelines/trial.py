@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from pipelines.fitting import Challenger
 from pipelines.remembered import Remembered
@@ -149,7 +150,7 @@ def _refitted(
     tested = np.isin(data.groups.astype(str), request.test_groups)
     numbers = np.unique(data.groups.astype(str), return_inverse=True)[1]
     chosen = had & ~tested
-    settings = Training.model_validate(champion.card["settings"])
+    settings = _settings_of(champion, challenger)
     fitted = fit(rows.features[chosen], rows.codes[chosen], rows.weights[chosen], numbers[chosen], settings)
     answers = np.zeros(len(rows))
     never_saw = ~np.isin(data.groups.astype(str), np.unique(data.groups[chosen].astype(str)))
@@ -159,6 +160,14 @@ def _refitted(
     # At sizes it does not look for it says nothing, which is an answer, too.
     silent = ~looked & (never_saw | clip_known)
     return answers, chosen | never_saw | silent
+
+
+def _settings_of(champion: Model, challenger: Challenger) -> Training:
+    """The champion's settings; the challenger's where this version does not know them any more."""
+    try:
+        return Training.model_validate(champion.card["settings"])
+    except ValidationError:
+        return challenger.settings
 
 
 def _objects(data: Remembered, judged: Bools) -> Bools:
