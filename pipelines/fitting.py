@@ -17,6 +17,7 @@ from pipelines.remembered import Remembered
 from survey.api import Model, judge, sizes_of
 from survey.detection.classifier import EMITTED, probability_of
 from survey.detection.features import FEATURE_SET
+from survey.errors import ModelError
 from survey.hazards import HazardClass, classes
 from survey.memory.committee import Committee
 from survey.memory.drift import background
@@ -106,8 +107,17 @@ def fit_challenger(data: Remembered, before: Model | None, request: Request) -> 
     before : Model, optional
         Champion of the register.
     request : Request
+
+    Raises
+    ------
+    ModelError
+        A test group is unknown, or there is too little to learn from.
     """
     rows = data.rows
+    strange = sorted(set(request.test_groups) - set(data.examples["group"]))
+    if strange:
+        known = ", ".join(sorted(set(data.examples["group"])))
+        raise ModelError(f"--test-group {strange[0]!r} is no site with objects; these are: {known}.")
     looked = np.isin(rows.diameter_m, data.own_sizes)
     tested = np.isin(data.groups.astype(str), request.test_groups)
     learned = looked & ~tested

@@ -44,7 +44,7 @@ class Promotion(BaseModel):
     seed: int = 0
     fewest: int = Field(default=8, ge=1)
     tolerance: float = Field(default=0.02, ge=0, lt=1)
-    most_doubtful: float = Field(default=0.001, gt=0, lt=1)
+    most_doubtful: float = Field(default=0.005, gt=0, lt=1)
 
 
 @dataclass(frozen=True)
@@ -233,8 +233,8 @@ def doubtful(held_out: Floats, batch: NDArray[np.object_], settings: Promotion) 
         others = batch < name
         if mine.sum() < settings.fewest or others.sum() < settings.fewest:
             continue
-        # Unrecognised: below what nine in ten of the earlier labels reach.
-        edge = float(np.quantile(held_out[others], 0.1))
+        # Unrecognised: below half of what nine in ten of the earlier labels reach.
+        edge = 0.5 * float(np.quantile(held_out[others], 0.1))
         table = [
             [int((held_out[mine] < edge).sum()), int((held_out[mine] >= edge).sum())],
             [int((held_out[others] < edge).sum()), int((held_out[others] >= edge).sum())],
