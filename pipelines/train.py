@@ -186,13 +186,15 @@ def export_rows(request: Request, path: Path) -> str:
 
 def show(trained: Trained) -> None:
     """Print the comparison and the verdict."""
+    import sys
+
     from rich.box import SIMPLE
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     verdict = trained.verdict
-    console = Console(highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
     table = Table(title="On ground that was held out; objects, one to one", box=SIMPLE, pad_edge=False)
     for heading in ("", "objects", "AP before", "AP now", "difference", "recall before", "recall now"):
         table.add_column(heading, justify="left" if not heading else "right")

@@ -92,8 +92,8 @@ def hold_trial(
     why = (
         "nothing that matters got worse than with " + champion.version
         if answers_of_champion is not None and champion is not None
-        else f"it is better than the floor (average precision {floor['challenger']['ap']:.3f} against "
-        f"{floor['champion']['ap']:.3f} of candidates ranked by contrast alone)"
+        else f"it stands above the floor (average precision {floor['challenger']['ap']:.3f}; candidates ranked by "
+        f"contrast alone {floor['champion']['ap']:.3f})"
     )
     return {
         "comparison": comparison,

@@ -78,7 +78,7 @@ def asked(folder, **more):
 def test_a_first_model_is_promoted_when_it_beats_the_floor(learned):
     folder, trained = learned
     assert trained.promoted
-    assert "better than the floor" in trained.verdict["why"]
+    assert "above the floor" in trained.verdict["why"]
     register = open_register(folder / "models")
     assert register.champion() == trained.version == "rgb-1"
     card = register.card("rgb-1")
