@@ -12,9 +12,10 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
+from numpy.typing import NDArray
 
 from pipelines.clipping import Placed, known_here, level_for, to_wgs84
-from pipelines.labels import CONFIRMED, REJECTED
+from pipelines.labels import REJECTED
 from survey.detection.scales import FEWEST_PIXELS_ACROSS, LADDER_M
 from survey.detection.search import search_picture
 from survey.hazards import classes
@@ -144,7 +145,7 @@ def audit_scene(placed: Placed, examples: gpd.GeoDataFrame, least: float, policy
     return Placed(placed.scene, placed.image_digest, stand)
 
 
-def _against_each_other(labels: gpd.GeoDataFrame, keep: np.ndarray, audited: Audited) -> None:
+def _against_each_other(labels: gpd.GeoDataFrame, keep: NDArray[np.bool_], audited: Audited) -> None:
     first, second = same_object(labels, labels)
     for i, j in zip(first, second, strict=True):
         if i >= j or not keep[j]:
@@ -295,6 +296,3 @@ def counted(events: pd.DataFrame) -> Mapping[str, int]:
     """Objects by class among events; rejections as ``rejected``."""
     names = events["class_code"].where(events["event"] != "reject", REJECTED)
     return {str(name): int(n) for name, n in names.value_counts().items()}
-
-
-__all__ = ["CONFIRMED", "Audited", "audit_scene", "counted", "events_of", "usable"]

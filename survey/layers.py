@@ -726,6 +726,9 @@ EXAMPLES = Layer(
 )
 """Geometry: the outline in EPSG:4326."""
 
+_UNUSABLE = ("no_outline", "outside", "nodata", "unknown_class", "too_coarse")
+LABEL_PROBLEMS = (*_UNUSABLE, "duplicate", "contradicts", "size", "offset", "loose", "nothing_there")
+
 AUDIT = Layer(
     "audit",
     "Labels that were not taken as they are, and why",
@@ -733,14 +736,7 @@ AUDIT = Layer(
     (
         Column("row", "int", "row of the label in its file, from 0"),
         _text("class_code", "class the label names"),
-        _text(
-            "problem",
-            "what is wrong with it",
-            domain=(
-                "no_outline", "outside", "nodata", "unknown_class", "too_coarse", "duplicate", "contradicts", "size",
-                "offset", "loose", "nothing_there",
-            ),
-        ),
+        _text("problem", "what is wrong with it", domain=LABEL_PROBLEMS),
         _text("action", "refused, fixed, accepted or merged", domain=("refused", "fixed", "accepted", "merged")),
         _text("explanation", "in a sentence"),
         _text("image", "image it was looked for in", nullable=True),

@@ -87,8 +87,7 @@ def make_model(path: Path, folder: Path) -> Path:
     scene = open_scene(write_scene(folder / "learn.tif", pixels), Imagery(paths=("learn.tif",)))
     scales = {"mine_at": (nearest_scale(DISC_M),), "crater": (LADDER_M[12],)}
     plan = SimpleNamespace(
-        version="drawn-1", roles=ROLES, scales_by_class=scales, classes=tuple(scales), least_strength=0.5,
-        feature_set=FEATURE_SET,
+        version="drawn-1", roles=ROLES, scales_by_class=scales, classes=tuple(scales), least_strength=0.5
     )
     features, labels = [], []
     for a_pass in passes(scene, plan, _everything()):
