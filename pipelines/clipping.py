@@ -36,7 +36,7 @@ class Clipping(BaseModel):
     core_px : int
         Side of the core of a clip of reviewed ground, pixels; a whole image up to one and a half of it is one clip.
     reach : float
-        Margin around a core in diameters of the largest size.
+        Margin around a core in diameters of the largest size: the sum of the supports of all filters.
     most_margin_px : int
     most_px : int
         Pixels of reviewed ground kept of one image at most; beyond, clips without a label stand for more than
@@ -46,7 +46,7 @@ class Clipping(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     core_px: int = Field(default=1536, ge=128)
-    reach: float = Field(default=4.0, gt=0)
+    reach: float = Field(default=5.5, gt=0)
     most_margin_px: int = Field(default=768, ge=0)
     most_px: int = Field(default=40_000_000, ge=0)
 
