@@ -14,8 +14,8 @@ import typer
 
 import pipelines.evaluate
 import pipelines.export
-import pipelines.ledger
 import pipelines.learn
+import pipelines.ledger
 import pipelines.map
 import pipelines.merge
 import pipelines.models
