@@ -75,14 +75,19 @@ def asked(folder, **more):
     return Request(folder / "memory", folder / "models", **{"with_shipped": False, "training": SMALL} | more)
 
 
-def test_a_first_model_is_promoted_when_it_beats_the_floor(learned):
+def count(sites):
+    """Objects on sites."""
+    return sum(len(one[1]) for one in sites)
+
+
+def test_a_first_model_is_promoted_when_it_beats_the_floor(learned, ground):
     folder, trained = learned
     assert trained.promoted
     assert "above the floor" in trained.verdict["why"]
     register = open_register(folder / "models")
     assert register.champion() == trained.version == "rgb-1"
     card = register.card("rgb-1")
-    assert card["memory"]["objects_by_class"] == {"mine_at": 30}
+    assert card["memory"]["objects_by_class"] == {"mine_at": count(ground[:3])}
     assert card["memory"]["groups"] == ["site 0", "site 1", "site 2"]
     assert card["metrics"]["overall"]["challenger"]["ap"] > 0.8
     assert load_model(folder / "models", ("red", "green", "blue")).classes == ("mine_at",)
@@ -99,8 +104,8 @@ def test_the_champion_of_a_register_surveys(learned, ground, tmp_path, survey):
     found = gpd.read_file(tmp_path / "out" / "survey.gpkg", layer="hazard_objects").to_crs(labels.crs)
     assert set(found["model_version"]) == {"rgb-1"}
     hits = labels.geometry.apply(lambda one: found.intersects(one).any())
-    assert hits.sum() >= 8
-    assert len(found) <= 12
+    assert hits.sum() >= 0.8 * len(labels)
+    assert len(found) <= 1.2 * len(labels)
 
 
 def test_more_of_the_same_is_promoted_on_the_same_folds(own, ground):
@@ -110,7 +115,7 @@ def test_more_of_the_same_is_promoted_on_the_same_folds(own, ground):
     assert trained.verdict["champion"] == "rgb-1"
     assert trained.verdict["champion_answers"] == "refitted"
     assert trained.verdict["comparison"]["overall"]["champion"]["ap"] is not None
-    assert trained.verdict["comparison"]["overall"]["n_objects"] == 40
+    assert trained.verdict["comparison"]["overall"]["n_objects"] == count(ground[:4])
     history = open_register(own / "models").history()
     assert [one["version"] for one in history] == ["rgb-1", "rgb-2"]
 
@@ -266,14 +271,14 @@ def test_the_memory_leaves_as_a_table(own):
         assert set(table["groups"]) == {"site 0", "site 1", "site 2"}
 
 
-def test_models_are_listed_shown_promoted_and_rolled_back(own, survey):
+def test_models_are_listed_shown_promoted_and_rolled_back(own, ground, survey):
     models = ("--models", own / "models")
     train(asked(own, force="a second one"))
     code, out, _ = survey("models", "list", *models)
     assert code == 0
     assert "* rgb-2" in out
     code, out, _ = survey("models", "show", "rgb-1", *models)
-    assert '"mine_at": 30' in out
+    assert f'"mine_at": {count(ground[:3])}' in out
     assert survey("models", "promote", "rgb-1", *models, "--why", "steadier")[0] == 0
     assert open_register(own / "models").champion() == "rgb-1"
     assert survey("models", "rollback", *models)[1] == "rgb-2 is the champion again.\n"
