@@ -15,14 +15,17 @@ import typer
 import pipelines.evaluate
 import pipelines.explain
 import pipelines.export
+import pipelines.learn
 import pipelines.ledger
 import pipelines.map
 import pipelines.merge
+import pipelines.models
 import pipelines.plan
 import pipelines.report
 import pipelines.run
 import pipelines.sample
 import pipelines.status
+import pipelines.train
 import survey
 from survey.errors import JobError, SurveyError
 
@@ -90,6 +93,8 @@ for _name, _module in {
     "report": pipelines.report,
     "export": pipelines.export,
     "merge": pipelines.merge,
+    "learn": pipelines.learn,
+    "train": pipelines.train,
     "evaluate": pipelines.evaluate,
     "sample": pipelines.sample,
 }.items():
@@ -101,6 +106,9 @@ _ledger = typer.Typer(
 for _name, _command in pipelines.ledger.COMMANDS.items():
     _ledger.command(_name)(with_verbosity(_command))
 app.add_typer(_ledger, name="ledger")
+for _name, _command in pipelines.models.COMMANDS.items():
+    pipelines.models.app.command(_name)(with_verbosity(_command))
+app.add_typer(pipelines.models.app, name="models")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -114,7 +114,7 @@ def open_job(job: Job) -> Opened:
             refused.append(Refused(path, _one_line(error)))
     if not scenes:
         raise _nothing_left(refused)
-    scenes = _named_apart(scenes)
+    scenes = named_apart(scenes)
     model = choose_model(job, scenes)
     usable: list[OpenScene] = []
     outside: list[Scene] = []
@@ -219,7 +219,7 @@ def identity_of(scene: Scene) -> dict[str, Any]:
     return identity
 
 
-def _named_apart(scenes: list[Scene]) -> list[Scene]:
+def named_apart(scenes: list[Scene]) -> list[Scene]:
     """Give scenes of one file name the folders that tell them apart."""
     parts = {scene.path: PurePosixPath(Path(scene.path).as_posix()).parts for scene in scenes}
     named = []

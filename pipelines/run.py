@@ -95,6 +95,7 @@ def survey_job(job: Job, how: How, watch: Watch) -> Summary:
     SurveyError
         Nothing can be surveyed, or nothing written; what is done stays done.
     """
+    from pipelines.drifting import strange_ground
     from pipelines.engine.journal import Journal
     from pipelines.map import check_map_settings, make_layers
     from pipelines.opening import open_job, threshold_of
@@ -111,6 +112,8 @@ def survey_job(job: Job, how: How, watch: Watch) -> Summary:
         for sentence in begin(job, opened, journal):
             watch.said(sentence)
         remember(job, opened, journal)
+        for sentence in strange_ground(opened):
+            watch.said(sentence)
         survey_tiles(job, opened, journal, how, watch)
         if how.stopped_by():
             return Summary(128 + how.stopped_by(), None, (), (), {})
@@ -135,7 +138,9 @@ def survey_tiles(job: Job, opened: Opened, journal: Journal, how: How, watch: Wa
     watch.begun(walk, workers)
     if not walk.tasks:
         return
-    model, threshold = as_ref(job.model.path, opened.model), threshold_of(job, opened.model)
+    # Of a register, the champion this run was planned with, whatever is promoted meanwhile.
+    path = None if job.model.path is None else Path(opened.model.path)
+    model, threshold = as_ref(path, opened.model), threshold_of(job, opened.model)
     keys = {name: row.key for name, row in journal.scenes().items()}
     sent: dict[Task, Step] = {}
 

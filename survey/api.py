@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from pathlib import Path
+from typing import Any, cast
 
 import geopandas as gpd
 import numpy as np
@@ -15,13 +16,15 @@ import pandas as pd
 import pyproj
 import shapely
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 from survey.detection import ownership
 from survey.detection.classifier import EMITTED, Detection, name_of, probability_of
+from survey.detection.features import FEATURE_SET
 from survey.detection.objects import outline_of, to_polygon
 from survey.detection.scales import Pass, plan_passes
 from survey.detection.search import Found, octaves_of, search
-from survey.errors import ImageryError
+from survey.errors import ImageryError, ModelError
 from survey.hazards import HazardClass, classes
 from survey.imagery.chips import Chip, read_chip
 from survey.imagery.pieces import coverage_pieces
@@ -30,7 +33,8 @@ from survey.imagery.seen import Sought
 from survey.imagery.tiles import Tile
 from survey.imagery.visibility import CellBlock, Visibility, assess_cells, cell_pixels, reach_pixels
 from survey.layers import CANDIDATES, HAZARD_OBJECTS, SIGHTINGS, conform
-from survey.memory.modelfile import Model, load_model
+from survey.memory import modelfile
+from survey.memory.modelfile import Model
 
 __all__ = [
     "Detection",
@@ -41,6 +45,7 @@ __all__ = [
     "TileResult",
     "Visibility",
     "collect_objects",
+    "judge",
     "load_model",
     "passes",
     "region_of",
@@ -51,6 +56,8 @@ __all__ = [
 
 # Ground is read this far past the area of interest or the districts, so that nothing at their edge is cut.
 _MARGIN_M = 5.0
+# Probabilities are held this far from 0 and 1 before their logit is taken.
+_EDGE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,30 @@ class TileResult:
     sightings: gpd.GeoDataFrame
     cells: CellBlock | None
     seconds: float
+
+
+def load_model(path: str | Path | None, roles: Sequence[str]) -> Model:
+    """Load a model file, or the shipped model that fits the bands, for detection by this version.
+
+    Parameters
+    ----------
+    path : str, Path or None
+        A model file, or a register (its champion); None for the shipped one with the most band roles among ``roles``.
+    roles : sequence of str
+        Band roles of the imagery.
+
+    Raises
+    ------
+    ModelError
+        No shipped model fits, the file is refused, or it was trained on another version of the measures.
+    """
+    model = modelfile.load_model(path, roles)
+    if model.feature_set != FEATURE_SET:
+        raise ModelError(
+            f"Model {model.version} was trained on the measures {model.feature_set}; this version takes "
+            f"{FEATURE_SET}, and would answer at random. Train it again from its object memory with `survey train`."
+        )
+    return model
 
 
 def wanted_classes(model: Model, detection: Detection, gsd_cm: float) -> tuple[str, ...]:
@@ -127,14 +158,58 @@ def survey_tile(
     octaves = octaves_of(chip.pixels, chip.valid, a_pass)
     core = (tile.row0, tile.row1, tile.col0, tile.col1)
     found = search(octaves, chip.valid, (chip.row, chip.col), core, a_pass, model.least_strength)
-    probability = probability_of(found.features, model.hazard, model.calibration)
+    probability, codes = judge(found.features, found.diameter_m, found.strength, model)
     emitted = probability >= EMITTED
-    found, probability = found.take(emitted), probability[emitted]
+    found, probability, codes = found.take(emitted), probability[emitted], codes[emitted]
     sightings = _outlined(found, probability, octaves, chip, scene)
-    sightings["class_code"] = name_of(found.features, model.namer)
+    sightings["class_code"] = codes
     sightings["family"] = [classes()[code].family for code in sightings["class_code"]]
     table = conform(sightings, SIGHTINGS, crs=scene.grid.crs)
     return TileResult(table, cells, time.perf_counter() - start)
+
+
+def judge(
+    features: NDArray[np.float32], diameter_m: NDArray[np.float64], strength: NDArray[Any], model: Model
+) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
+    """Probability and class of candidates; where a model stands on an elder, the more probable of both.
+
+    The younger decides about the classes it knows, at the sizes it looks for them; the elder about the others, its
+    probabilities shifted by what reviewed ground showed of them (``card["elder"]["shift"]``, in logits).
+
+    Parameters
+    ----------
+    features : float32 array, shape (n, number of features)
+    diameter_m, strength : float arrays, shape (n,)
+    model : Model
+
+    Returns
+    -------
+    probability : float array, shape (n,)
+    codes : object array, shape (n,)
+    """
+    if model.elder is None:
+        probability = probability_of(features, model.hazard, model.calibration)
+        codes = np.full(len(probability), "unknown_object", dtype=object)
+        named = probability >= EMITTED
+        codes[named] = name_of(features[named], model.namer)
+        return probability, codes
+    probability, codes = judge(features, diameter_m, strength, model.elder)
+    probability = expit(logit(np.clip(probability, _EDGE, 1 - _EDGE)) + float(model.card["elder"]["shift"]))
+    mine = np.isin(codes, model.own_classes)
+    elsewhere = ~np.isin(diameter_m, sizes_of(model.elder)) | (strength < model.elder.least_strength)
+    probability[mine | elsewhere] = 0.0
+    looked = np.isin(diameter_m, [size for code in model.own_classes for size in model.scales_by_class[code]])
+    own = np.zeros(len(probability))
+    own[looked] = probability_of(features[looked], model.hazard, model.calibration)
+    younger = own >= probability
+    named = younger & (own >= EMITTED)
+    codes[named] = name_of(features[named], model.namer)
+    return np.where(younger, own, probability), codes
+
+
+def sizes_of(model: Model) -> tuple[float, ...]:
+    """Every size a model looks for, metres, ascending."""
+    return tuple(sorted({size for sizes in model.scales_by_class.values() for size in sizes}))
 
 
 def _outlined(

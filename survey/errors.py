@@ -30,6 +30,10 @@ class ModelError(SurveyError, ValueError):
     """A model file that is refused: wrong type, damaged, too large, or made for other bands."""
 
 
+class MemoryFolderError(SurveyError, RuntimeError):
+    """An object memory or a model register cannot be used: damaged, of a newer version, or held by another process."""
+
+
 class JournalError(SurveyError, RuntimeError):
     """The resume state of a job cannot be used: damaged, of another job, or in use by another run."""
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
+
+from survey.errors import LayerError
 
 FAMILIES = (
     "AP_blast",
@@ -65,10 +67,36 @@ class HazardClass:
 
 @cache
 def classes() -> Mapping[str, HazardClass]:
-    """Every known class by code, in the order of ``hazards.toml``."""
+    """Every known class by code: those of ``hazards.toml`` in its order, then those admitted since."""
     text = resources.files("survey").joinpath("hazards.toml").read_text(encoding="utf-8")
     table = tomllib.loads(text)["class"]
-    return MappingProxyType({code: HazardClass(code=code, **fields) for code, fields in table.items()})
+    shipped = {code: HazardClass(code=code, **fields) for code, fields in table.items()}
+    return MappingProxyType(shipped | _ADMITTED)
+
+
+_ADMITTED: dict[str, HazardClass] = {}
+
+
+def admit(one: HazardClass) -> None:
+    """Make a class known to this process: one a programme added, or one that was learned from coarser imagery.
+
+    Of a class that is known already only ``max_gsd_cm`` changes, and only upward.
+
+    Raises
+    ------
+    LayerError
+        The family is none of :data:`FAMILIES`, or differs from the one known.
+    """
+    known = classes().get(one.code)
+    if one.family not in FAMILIES or (known is not None and known.family != one.family):
+        wanted = f"family {known.family!r}" if known is not None else f"one of the families {', '.join(FAMILIES)}"
+        raise LayerError(f"Class {one.code!r} is said to be of family {one.family!r}; it must have {wanted}.")
+    if known is not None:
+        if one.max_gsd_cm <= known.max_gsd_cm:
+            return
+        one = replace(known, max_gsd_cm=one.max_gsd_cm)
+    _ADMITTED[one.code] = one
+    classes.cache_clear()
 
 
 def families_resolved_at(gsd_cm: float, codes: tuple[str, ...] | None = None) -> tuple[str, ...]:

@@ -18,6 +18,10 @@ _EDGE = 1e-9
 _NAMED = 0.5
 
 
+# Rows that are put to a classifier at once: matrix products round differently for other numbers of rows.
+_BATCH = 1024
+
+
 class Detection(BaseModel):
     """What is looked for (table ``[detection]``).
 
@@ -32,9 +36,7 @@ class Detection(BaseModel):
     families: tuple[str, ...] | None = None
 
 
-def probability_of(
-    features: NDArray[np.float32], hazard: Any, calibration: tuple[float, float]
-) -> NDArray[np.float64]:
+def probability_of(features: NDArray[np.float32], hazard: Any, calibration: tuple[float, float]) -> NDArray[np.float64]:
     """Calibrated probability that each candidate is a hazard object, shape (n,).
 
     Parameters
@@ -46,9 +48,17 @@ def probability_of(
     """
     if len(features) == 0:
         return np.empty(0)
-    raw = np.clip(np.asarray(hazard.predict_proba(features)[:, 1], dtype=np.float64), _EDGE, 1 - _EDGE)
+    raw = np.clip(answers_of(hazard, features)[:, 1].astype(np.float64), _EDGE, 1 - _EDGE)
     slope, intercept = calibration
     return np.asarray(expit(slope * logit(raw) + intercept))
+
+
+def answers_of(classifier: Any, features: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
+    """Probabilities of the classes, shape (n, number of classes), each row the same whatever rows come with it."""
+    short = -len(features) % _BATCH
+    padded = np.concatenate([features, np.zeros((short, features.shape[1]), features.dtype)])
+    parts = [classifier.predict_proba(padded[i : i + _BATCH]) for i in range(0, len(padded), _BATCH)]
+    return np.asarray(np.concatenate(parts)[: len(features)])
 
 
 def name_of(features: NDArray[np.float32], namer: Any) -> NDArray[np.object_]:
@@ -61,7 +71,7 @@ def name_of(features: NDArray[np.float32], namer: Any) -> NDArray[np.object_]:
     """
     if len(features) == 0:
         return np.empty(0, object)
-    share = namer.predict_proba(features)
+    share = answers_of(namer, features)
     best = share.argmax(axis=1)
     codes = np.asarray(namer.classes_, dtype=object)[best]
     return np.where(share[np.arange(len(share)), best] >= _NAMED, codes, "unknown_object")

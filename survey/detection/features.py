@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-FEATURE_SET = "polar-3"
+FEATURE_SET = "polar-5"
 """Version of the measures. A model names the one it was trained on."""
 
 RADII = np.array([0.0, 0.35, 0.7, 0.95, 1.2, 1.5, 1.9, 2.4, 3.0])
 """Ring radii in units of the candidate's radius (half its diameter)."""
 ANGLES = 16
 
-DETAIL_RADII = np.array([0.2, 0.4, 0.6, 0.8, 0.95, 1.1, 1.25])
-"""Ring radii of the detail patch: brightness alone, sampled one octave finer where there is one."""
+DETAIL_RADII = np.array([0.2, 0.4, 0.6, 0.8, 0.95, 1.1, 1.25, 1.5])
+"""Ring radii of the detail patch, sampled one octave finer where there is one."""
 DETAIL_ANGLES = 24
 
 _INNER = slice(0, 3)
@@ -58,10 +58,10 @@ def polar_patches(
 def detail_patches(
     octave: NDArray[np.uint8], row: NDArray[np.float64], col: NDArray[np.float64], diameter_px: float
 ) -> Floats:
-    """Sample brightness on close rings; returns float32, shape (n, ring, angle)."""
-    brightness = np.ascontiguousarray(octave[..., :1])
-    samples = _sample(brightness, row, col, _rings(DETAIL_RADII * diameter_px / 2, DETAIL_ANGLES))
-    return samples.astype(np.float32).reshape(len(row), DETAIL_RADII.size, DETAIL_ANGLES)
+    """Sample the channels on close rings; returns float32, shape (n, channel, ring, angle)."""
+    samples = _sample(octave, row, col, _rings(DETAIL_RADII * diameter_px / 2, DETAIL_ANGLES))
+    patches = np.moveaxis(samples, 2, 1).astype(np.float32)
+    return np.ascontiguousarray(patches.reshape(len(row), octave.shape[2], DETAIL_RADII.size, DETAIL_ANGLES))
 
 
 def _rings(radius_px: NDArray[np.float64], angles: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -178,27 +178,56 @@ MEASURES = (
 
 
 def detail_rings(detail: Floats, patch: Floats) -> Floats:
-    """Mean and spread of each close ring against the surround, over the surround's spread: (n, 14)."""
+    """Mean and spread of each close ring against the surround, over its spread: (n, channel * 16)."""
     mean, spread = surround(patch)
-    scale = spread[:, :1] + _NOISE
-    return np.concatenate([(detail.mean(axis=2) - mean[:, :1]) / scale, detail.std(axis=2) / scale], axis=1)
+    scale = spread[..., None] + _NOISE
+    means, spreads = detail.mean(axis=3) - mean[..., None], detail.std(axis=3)
+    return np.concatenate([_flat(means / scale), _flat(spreads / scale)], axis=1)
 
 
 def detail_edges(detail: Floats) -> Floats:
-    """Mean step outward over mean absolute step on close rings, and the mean absolute step along them: (n, 13)."""
-    step = np.diff(detail, axis=1)
-    along = np.abs(np.diff(detail, axis=2)).mean(axis=2)
-    return np.concatenate([step.mean(axis=2) / (np.abs(step).mean(axis=2) + np.float32(1.0)), along], axis=1)
+    """Mean step outward over mean absolute step between close rings, by channel: (n, channel * 7)."""
+    step = np.diff(detail, axis=2)
+    return _flat(step.mean(axis=3) / (np.abs(step).mean(axis=3) + np.float32(1.0)))
+
+
+def detail_roughness(detail: Floats, patch: Floats) -> Floats:
+    """Mean absolute step of brightness along and across close rings, over the surround's spread: (n, 15)."""
+    _, spread = surround(patch)
+    scale = spread[:, :1] + _NOISE
+    along = np.abs(np.roll(detail[:, 0], -1, axis=2) - detail[:, 0]).mean(axis=2)
+    outward = np.abs(np.diff(detail[:, 0], axis=1)).mean(axis=2)
+    return np.concatenate([along / scale, outward / scale], axis=1)
 
 
 def detail_harmonics(detail: Floats) -> Floats:
-    """Fourier magnitudes 1 to 4 along each close ring over the ring's spread: (n, 28)."""
+    """Fourier magnitudes 1 to 4 of brightness along each close ring over the ring's spread: (n, 32)."""
+    bright = detail[:, 0]
     angle = 2 * np.pi * np.arange(DETAIL_ANGLES) / DETAIL_ANGLES
     waves = []
     for order in range(1, 5):
         cosine, sine = (f(order * angle).astype(np.float32) for f in (np.cos, np.sin))
-        waves.append(np.sqrt((detail * cosine).sum(axis=2) ** 2 + (detail * sine).sum(axis=2) ** 2) / DETAIL_ANGLES)
-    return _flat(np.stack(waves, axis=2) / (detail.std(axis=2)[..., None] + np.float32(1.0)))
+        waves.append(np.sqrt((bright * cosine).sum(axis=2) ** 2 + (bright * sine).sum(axis=2) ** 2) / DETAIL_ANGLES)
+    return _flat(np.stack(waves, axis=2) / (bright.std(axis=2)[..., None] + np.float32(1.0)))
+
+
+def turned_detail(detail: Floats, patch: Floats) -> Floats:
+    """Every second sample of the close rings, turned so that the darkest side lies first: (n, channel * 96).
+
+    The picture itself, as far as it does not depend on rotation, gain and ground: what a network reads.
+    """
+    mean, spread = surround(patch)
+    relative = (detail - mean[..., None, None]) / (spread[..., None, None] + _NOISE)
+    # The side with the lowest brightness over five neighbouring angles; sums of bytes decide it, exactly.
+    side = detail[:, 0, 1:6].sum(axis=1)
+    side = np.sum([np.roll(side, turn, axis=1) for turn in range(-2, 3)], axis=0)
+    index = (side.argmin(axis=1)[:, None] + np.arange(0, DETAIL_ANGLES, 2)) % DETAIL_ANGLES
+    return _flat(np.take_along_axis(relative, index[:, None, None, :], axis=3))
+
+
+def compressed(values: Floats) -> Floats:
+    """Draw far values in, sign(v) log(1 + |v|) with |v| held to 30: contrasts over a quiet surround have long tails."""
+    return np.sign(values) * np.log1p(np.minimum(np.abs(values), np.float32(30.0)))
 
 
 def measure(patches: Floats, detail: Floats, contrast: Floats, size: tuple[float, float]) -> Floats:
@@ -207,7 +236,7 @@ def measure(patches: Floats, detail: Floats, contrast: Floats, size: tuple[float
     Parameters
     ----------
     patches : float32 array, shape (n, channel, ring, angle)
-    detail : float32 array, shape (n, ring, angle)
+    detail : float32 array, shape (n, channel, ring, angle)
     contrast : float32 array, shape (n, k)
         Contrasts of the first stage at the candidates.
     size : (diameter_m, diameter_px)
@@ -218,8 +247,9 @@ def measure(patches: Floats, detail: Floats, contrast: Floats, size: tuple[float
     """
     sizes = np.tile(np.array([np.log2(size[0]), size[1]], dtype=np.float32), (patches.shape[0], 1))
     columns = [function(patches) for function in MEASURES]
-    columns += [detail_rings(detail, patches), detail_edges(detail), detail_harmonics(detail), contrast, sizes]
-    return np.concatenate(columns, axis=1).astype(np.float32)
+    columns += [detail_rings(detail, patches), detail_edges(detail), detail_roughness(detail, patches)]
+    columns += [detail_harmonics(detail), turned_detail(detail, patches), contrast, sizes]
+    return compressed(np.concatenate(columns, axis=1).astype(np.float32))
 
 
 def _flat(values: Floats) -> Floats:

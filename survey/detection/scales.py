@@ -82,10 +82,12 @@ def plan_passes(gsd_m: float, scales_by_class: Mapping[str, Sequence[float]]) ->
         by_octave.setdefault(max(0, math.floor(math.log2(across / PIXELS_ACROSS) + 1e-9)), []).append(diameter)
     passes: list[Pass] = []
     while by_octave:
-        level = min(by_octave)
+        first = min(by_octave)
+        # One octave finer is read too: the inside of an object is measured there.
+        level = max(0, first - 1)
         scales: list[tuple[int, float, float]] = []
         for octave in sorted(by_octave):
-            if octave < level + _OCTAVES_A_PASS:
+            if octave < first + _OCTAVES_A_PASS:
                 pixel = gsd_m * 2**octave
                 scales += [(octave - level, diameter / pixel, diameter) for diameter in by_octave.pop(octave)]
         deepest = max(octave for octave, _, _ in scales)

@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import lzma
+import math
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,13 +24,21 @@ import numpy as np
 import skops.io
 from numpy.typing import NDArray
 
-from survey.errors import ModelError
+from survey.errors import LayerError, ModelError
+from survey.hazards import HazardClass, admit
 
 PROTOCOL = 1
+_ELDER = "elder.survey-model"
+_MOST_GENERATIONS = 3
 _LARGEST_BYTES = 64 << 20
+POINTER = "champion.json"
+"""Name of the file in a register that names its champion."""
+VERSIONS = "versions"
+"""Folder of a register with its model files."""
 _PARTS = ("card.json", "hazard.skops", "namer.skops", "reference.json")
 _TIME = (1980, 1, 1, 0, 0, 0)
-_TOLERANCE = 1e-6
+# Networks answer in single precision, and other processors round their sums in another order.
+_TOLERANCE = 1e-4
 
 TRUSTED = (
     "sklearn._loss.link.Interval",
@@ -45,6 +54,7 @@ TRUSTED = (
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.isotonic.IsotonicRegression",
     "sklearn.tree._tree.Tree",
+    "sklearn.utils._bunch.Bunch",
 )
 """Types beyond skops' own list that a model file may hold: the insides of scikit-learn's own classifiers."""
 
@@ -71,6 +81,11 @@ class Model:
         From the logit of ``hazard`` to a probability.
     card : mapping
         Data, settings, metrics, limits.
+    elder : Model, optional
+        The model it was put on top of, for the classes it has no examples of. ``card["elder"]["shift"]`` is added to
+        the logit of the elder's probabilities.
+    path : str
+        File it was read from.
     """
 
     version: str
@@ -83,6 +98,13 @@ class Model:
     namer: Any
     calibration: tuple[float, float]
     card: Mapping[str, Any]
+    elder: Model | None = None
+    path: str = ""
+
+    @property
+    def own_classes(self) -> tuple[str, ...]:
+        """Class codes it decides about itself; about the others its elder does."""
+        return tuple(self.card["scales_by_class"])
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -114,12 +136,17 @@ def save_model(path: Path, hazard: Any, namer: Any, card: Mapping[str, Any], ref
         "namer.skops": skops.io.dumps(namer),
         "reference.json": json.dumps(answers).encode(),
     }
+    _write(path, parts)
+
+
+def _write(path: Path, parts: Mapping[str, bytes]) -> None:
     temporary = path.with_name(path.name + ".part")
     with zipfile.ZipFile(temporary, "w", zipfile.ZIP_LZMA) as archive:
-        for name in _PARTS:
+        for name, content in parts.items():
             info = zipfile.ZipInfo(name, _TIME)
-            info.compress_type = zipfile.ZIP_LZMA
-            archive.writestr(info, parts[name])
+            # What is a compressed archive itself is stored as it is.
+            info.compress_type = zipfile.ZIP_STORED if name == _ELDER else zipfile.ZIP_LZMA
+            archive.writestr(info, content)
     temporary.replace(path)
 
 
@@ -129,7 +156,7 @@ def load_model(path: str | Path | None, roles: Sequence[str]) -> Model:
     Parameters
     ----------
     path : str, Path or None
-        A model file; None for the shipped one with the most band roles among ``roles``.
+        A model file, or a register (its champion); None for the shipped one with the most band roles among ``roles``.
     roles : sequence of str
         Band roles of the imagery.
 
@@ -140,15 +167,85 @@ def load_model(path: str | Path | None, roles: Sequence[str]) -> Model:
     """
     if path is None:
         return _read(_shipped(roles))
-    model = _read(Path(path))
+    path = champion_path(Path(path))
+    model = _read(path)
     missing = [role for role in model.roles if role not in roles]
     if missing:
         raise ModelError(
-            f"Model {Path(path).name} needs the bands {', '.join(model.roles)}; the imagery has no "
+            f"Model {path.name} needs the bands {', '.join(model.roles)}; the imagery has no "
             f"{', '.join(missing)} (it has {', '.join(roles)}). Name the bands in [imagery] bands, or choose a "
             "model made for these."
         )
     return model
+
+
+def load_file(path: Path) -> Model:
+    """Load a model file, whatever bands it needs.
+
+    Raises
+    ------
+    ModelError
+        The file is refused.
+    """
+    return _read(path)
+
+
+def champion_path(path: Path) -> Path:
+    """Return the file of a register's champion; of anything but a folder, what was given.
+
+    Raises
+    ------
+    ModelError
+        The folder is no register, or has no champion.
+    """
+    if not path.is_dir():
+        return path
+    try:
+        pointer = json.loads((path / POINTER).read_text(encoding="utf-8"))
+        version = str(pointer["version"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{path} is no model register, or has no champion yet ({type(error).__name__}). `survey train` and `survey "
+            "models promote` make one; or leave [model] path out to use the model that comes with the package."
+        ) from error
+    return path / VERSIONS / f"{Path(version).name}.survey-model"
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """Card of a model file, without building the model.
+
+    Raises
+    ------
+    ModelError
+        The file is damaged.
+    """
+    return _parse(path, "card.json", _unpack(path)["card.json"])
+
+
+def elder_bytes(path: Path) -> bytes:
+    """Return the file of the elder inside a model file.
+
+    Raises
+    ------
+    ModelError
+        The file is damaged, or has no elder.
+    """
+    parts = _unpack(path)
+    if _ELDER not in parts:
+        raise ModelError(f"Model {path} stands on no other model.")
+    return parts[_ELDER]
+
+
+def join_elder(path: Path, elder: bytes) -> None:
+    """Put the file of an elder model into a model file, which appears whole or not at all.
+
+    Raises
+    ------
+    ModelError
+        The file is damaged.
+    """
+    parts = _unpack(path) | {_ELDER: elder}
+    _write(path, parts)
 
 
 def shipped_models() -> Iterator[Path]:
@@ -173,8 +270,10 @@ def _shipped(roles: Sequence[str]) -> Path:
     return max(fitting)[1]
 
 
-def _read(path: Path) -> Model:
-    parts = _unpack(path)
+def _read(path: Path, source: io.BytesIO | None = None, generation: int = 1) -> Model:
+    if generation > _MOST_GENERATIONS:
+        raise ModelError(f"Model {path} stands on more than {_MOST_GENERATIONS} models before it. Train it anew.")
+    parts = _unpack(path, source)
     card, reference = (_parse(path, name, parts[name]) for name in ("card.json", "reference.json"))
     if card.get("protocol") != PROTOCOL:
         raise ModelError(f"Model {path} has protocol {card.get('protocol')!r}; this version reads {PROTOCOL}.")
@@ -182,23 +281,39 @@ def _read(path: Path) -> Model:
     digest = hashlib.sha256()
     for name in _PARTS[:3]:
         digest.update(_content(name, parts[name]))
+    elder = _read(path, io.BytesIO(parts[_ELDER]), generation + 1) if _ELDER in parts else None
+    if elder is not None:
+        digest.update(elder.digest.encode())
+        _refuse_strange_elder(path, card, elder)
     try:
         model = Model(
             version=card["version"],
             digest=digest.hexdigest(),
             roles=tuple(card["roles"]),
-            scales_by_class={code: tuple(scales) for code, scales in card["scales_by_class"].items()},
+            scales_by_class=(dict(elder.scales_by_class) if elder is not None else {})
+            | {code: tuple(scales) for code, scales in card["scales_by_class"].items()},
             least_strength=float(card["least_strength"]),
             feature_set=card["feature_set"],
             hazard=hazard,
             namer=namer,
             calibration=tuple(card["calibration"]),
             card=card,
+            elder=elder,
+            path=str(path),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        for fields in card.get("classes", {}).values():
+            admit(HazardClass(**fields))
+    except (KeyError, TypeError, ValueError, AttributeError, LayerError) as error:
         raise ModelError(f"Model {path}: card.json is damaged ({type(error).__name__}: {error}). Refused.") from error
     _ask_reference(path, model, reference)
     return model
+
+
+def _refuse_strange_elder(path: Path, card: Mapping[str, Any], elder: Model) -> None:
+    shift = card.get("elder", {}).get("shift") if isinstance(card.get("elder"), dict) else None
+    same = card.get("roles") == list(elder.roles) and card.get("feature_set") == elder.feature_set
+    if not same or not isinstance(shift, (int, float)) or not math.isfinite(shift):
+        raise ModelError(f"Model {path} does not fit the model it was put on top of ({elder.version}). Refused.")
 
 
 def _parse(path: Path, name: str, data: bytes) -> dict[str, Any]:
@@ -211,14 +326,14 @@ def _parse(path: Path, name: str, data: bytes) -> dict[str, Any]:
     return parsed
 
 
-def _unpack(path: Path) -> dict[str, bytes]:
+def _unpack(path: Path, source: io.BytesIO | None = None) -> dict[str, bytes]:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(path if source is None else source) as archive:
             sizes = {info.filename: info.file_size for info in archive.infolist()}
             named = sorted(info.filename for info in archive.infolist())
-            if named != sorted(_PARTS) or sum(sizes.values()) > _LARGEST_BYTES:
+            if named not in (sorted(_PARTS), sorted((*_PARTS, _ELDER))) or sum(sizes.values()) > _LARGEST_BYTES:
                 raise ModelError(f"{path} is not a model file of this product, or is too large. Choose another.")
-            return {name: archive.read(name) for name in _PARTS}
+            return {name: archive.read(name) for name in named}
     except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, lzma.LZMAError, zlib.error) as error:
         raise ModelError(f"Model {path} cannot be read ({error}). Copy it again, or choose another.") from error
 

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import logit
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
 from survey.errors import ModelError
+from survey.memory.committee import Committee, fit_committee, fit_trees
 from survey.memory.labelling import NOTHING, UNDECIDED
 
 # Probabilities are held this far from 0 and 1 before their logit is taken.
@@ -27,23 +28,26 @@ class Training(BaseModel):
 
     Attributes
     ----------
-    iterations, learning_rate, leaves, leaf_samples, l2, feature_share
-        Of scikit-learn's HistGradientBoostingClassifier.
+    committee : Committee
+        Who says whether it is a hazard object.
     folds : int
         Folds over groups, for held-out answers and calibration.
+    rarity : float
+        How many times rarer hazard objects are among the candidates of surveyed ground than among those learned
+        from: drawn scenes hold far more of them than any field. It weighs in the calibration only.
     seed : int
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    iterations: int = Field(default=200, ge=1)
-    learning_rate: float = Field(default=0.1, gt=0)
-    leaves: int = Field(default=24, ge=2)
-    leaf_samples: int = Field(default=20, ge=1)
-    l2: float = Field(default=3.0, ge=0)
-    feature_share: float = Field(default=0.25, gt=0, le=1)
+    committee: Committee = Committee()
     folds: int = Field(default=3, ge=2)
+    rarity: float = Field(default=1.0, gt=0)
     seed: int = 0
+
+
+# Says which class it is, of objects alone: a small question with few examples.
+_NAMER = Committee(iterations=60, leaves=12, leaf_samples=20, feature_share=0.25, networks=0)
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Fitted:
 
     Attributes
     ----------
-    hazard : HistGradientBoostingClassifier
+    hazard : VotingClassifier
         Classes 0 and 1.
     namer : HistGradientBoostingClassifier
         Classes are class codes.
@@ -62,7 +66,7 @@ class Fitted:
         Calibrated probability of each training row from the fold that did not hold its group.
     """
 
-    hazard: HistGradientBoostingClassifier
+    hazard: VotingClassifier
     namer: HistGradientBoostingClassifier
     calibration: tuple[float, float]
     held_out: NDArray[np.float64]
@@ -105,20 +109,19 @@ def fit(
     folds = GroupKFold(min(settings.folds, groups_of_positives), shuffle=True, random_state=settings.seed)
     raw = np.zeros(len(codes))
     for inside, outside in folds.split(features, positive, groups):
-        model = _boosting(settings).fit(features[inside], positive[inside], sample_weight=weights[inside])
+        model = fit_committee(features[inside], positive[inside], weights[inside], settings.committee, settings.seed)
         raw[outside] = model.predict_proba(features[outside])[:, 1]
     scores = logit(np.clip(raw, _EDGE, 1 - _EDGE))
-    curve = LogisticRegression(C=np.inf).fit(scores[:, None], positive, sample_weight=weights)
+    expected = np.where(positive == 1, weights / settings.rarity, weights)
+    curve = LogisticRegression(C=np.inf).fit(scores[:, None], positive, sample_weight=expected)
     slope, intercept = float(curve.coef_[0, 0]), float(curve.intercept_[0])
-    hazard = _boosting(settings).fit(features, positive, sample_weight=weights)
+    hazard = fit_committee(features, positive, weights, settings.committee, settings.seed)
     named = positive == 1
     classes, counts = np.unique(codes[named].astype(str), return_counts=True)
     # Each class weighs the same, or the commonest would lend its name to the others.
     share = dict(zip(classes, 1.0 / counts, strict=True))
     balance = np.array([share[code] for code in codes[named]]) * named.sum() / len(classes)
-    namer = _boosting(settings.model_copy(update={"iterations": 60, "leaves": 12})).fit(
-        features[named], codes[named].astype(str), sample_weight=balance
-    )
+    namer = fit_trees(features[named], codes[named].astype(str), balance, _NAMER, settings.seed)
     return Fitted(hazard, namer, (slope, intercept), calibrated(raw, (slope, intercept)))
 
 
@@ -126,16 +129,3 @@ def calibrated(raw: NDArray[np.float64], calibration: tuple[float, float]) -> ND
     """Probability from a raw score (Platt 1999, Probabilistic outputs for support vector machines)."""
     slope, intercept = calibration
     return 1.0 / (1.0 + np.exp(-(slope * logit(np.clip(raw, _EDGE, 1 - _EDGE)) + intercept)))
-
-
-def _boosting(settings: Training) -> HistGradientBoostingClassifier:
-    return HistGradientBoostingClassifier(
-        max_iter=settings.iterations,
-        learning_rate=settings.learning_rate,
-        max_leaf_nodes=settings.leaves,
-        min_samples_leaf=settings.leaf_samples,
-        l2_regularization=settings.l2,
-        max_features=settings.feature_share,
-        early_stopping=False,
-        random_state=settings.seed,
-    )

@@ -9,11 +9,12 @@ import zipfile
 import numpy as np
 import pytest
 import skops.io
-from sklearn.ensemble import RandomForestClassifier, StackingClassifier
+from sklearn.ensemble import RandomForestClassifier, StackingClassifier, VotingClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from survey.errors import ModelError
+from survey.memory.committee import Committee
 from survey.memory.modelfile import load_model, save_model, shipped_models
 from survey.memory.training import Training, fit
 
@@ -37,7 +38,11 @@ def table():
 @pytest.fixture(scope="module")
 def fitted(table):
     features, codes = table
-    settings = Training(iterations=5, leaves=6, leaf_samples=5, feature_share=1.0)
+    settings = Training(
+        committee=Committee(
+            iterations=5, leaves=6, leaf_samples=5, feature_share=1.0, networks=1, hidden=(4,), epochs=2
+        )
+    )
     return fit(features, codes, np.ones(len(codes)), np.arange(len(codes)) % 3, settings)
 
 
@@ -190,9 +195,13 @@ def strange_group(nodes, inner):
     nodes["is_categorical"][inner[0]], nodes["bitset_idx"][inner[0]] = 1, 77
 
 
+def trees_of(estimator):
+    return estimator.estimators_[0].estimator if isinstance(estimator, VotingClassifier) else estimator
+
+
 def tampered(estimator, change):
     other = copy.deepcopy(estimator)
-    predictor = other._predictors[1][0]
+    predictor = trees_of(other)._predictors[1][0]
     nodes = predictor.nodes.copy()
     inner = np.flatnonzero(nodes["is_leaf"] == 0)
     assert len(inner) > 1
@@ -210,7 +219,8 @@ def test_a_tampered_tree(changed, fitted, part, change):
 
 def test_a_tree_without_a_node(changed, fitted):
     other = copy.deepcopy(fitted.hazard)
-    other._predictors[0][0].nodes = other._predictors[0][0].nodes[:0]
+    first = trees_of(other)._predictors[0][0]
+    first.nodes = first.nodes[:0]
     refused(changed(hazard__skops=skops.io.dumps(other)), "without a root")
 
 

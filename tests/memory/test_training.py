@@ -5,10 +5,13 @@ import pytest
 from scipy.special import logit
 
 from survey.errors import ModelError
+from survey.memory.committee import Committee
 from survey.memory.labelling import UNDECIDED
 from survey.memory.training import Training, calibrated, fit
 
-SETTINGS = Training(iterations=5, leaves=4, leaf_samples=5, feature_share=0.5)
+SETTINGS = Training(
+    committee=Committee(iterations=5, leaves=4, leaf_samples=5, feature_share=0.5, networks=1, hidden=(8,), epochs=3)
+)
 
 
 def table(seed=0, count=300):
@@ -87,3 +90,12 @@ def test_undecided_rows_are_refused():
     codes[3] = UNDECIDED
     with pytest.raises(ModelError, match="Undecided"):
         fit(features, codes, weights, groups, SETTINGS)
+
+
+def test_rarer_objects_are_less_probable():
+    features, codes, weights, groups = table()
+    usual = fit(features, codes, weights, groups, SETTINGS).held_out
+    rare = fit(features, codes, weights, groups, SETTINGS.model_copy(update={"rarity": 5.0})).held_out
+    assert (rare < usual).all()
+    share = np.average(codes != "", weights=np.where(codes != "", weights / 5, weights))
+    assert np.average(rare, weights=np.where(codes != "", weights / 5, weights)) == pytest.approx(share, abs=0.01)

@@ -1,0 +1,169 @@
+"""How well the detector finds objects on ground it has never seen.
+
+    python benchmarks/detection.py --data DIR [--examples DIR] [--only NAME...] [--write docs/detection-table.md]
+
+Every model is fitted without the group it is asked about: thermal frames by session and by zone; real photographs
+by site, once as they are (no hazard object: everything emitted is a false alarm) and once with anti-tank mines drawn
+into them. Drawn sites are those kept for tests; the shipped model is asked about them. ``--data`` holds ``thermal``,
+``brighton`` and ``seneca``; ``--examples`` the files that ``python -m pipelines.make_models NAME --keep`` wrote (so
+that a site can be left out without drawing everything again).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import pandas as pd
+from grounds import drawn_grounds, photographs_drawn_into, survey_files, write_drawn
+
+from pipelines.make_models import fit_model
+from pipelines.model_examples import Examples, read_examples, thermal_examples
+from survey.memory.comparison import Evaluating
+from survey.memory.evaluation import evaluate
+
+RGB, CIR = ("red", "green", "blue"), ("nir", "green", "blue")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: what was asked about, and the evaluation's report (or plain figures)."""
+
+    ground: str
+    report: dict[str, Any]
+    note: str = ""
+
+
+def tables_of(result: Path) -> tuple[gpd.GeoDataFrame, gpd.GeoDataFrame]:
+    """Detections of a result (objects and candidates, ``emitted``), and its coverage."""
+    parts = [gpd.read_file(result, layer=name) for name in ("hazard_objects", "candidates")]
+    parts = [part.assign(emitted=flag) for part, flag in zip(parts, (True, False), strict=True)]
+    kept = [part for part in parts if len(part)] or parts[:1]
+    return pd.concat(kept, ignore_index=True), gpd.read_file(result, layer="coverage")
+
+
+def thermal(data: Path, work: Path, by: str) -> Row:
+    """Thermal frames, each session (``s01``) or zone (``z1``) asked of a model that did not see it."""
+    part = slice(0, 3) if by == "session" else slice(4, 6)
+    parts = list(thermal_examples(data / "thermal"))
+    frames = sorted((data / "thermal" / "images").glob("*.tif"))
+    found = []
+    for group in sorted({path.name[part] for path in frames}):
+        folder = work / f"thermal-{group}"
+        fit_model("thermal", folder, [one for one in parts if one.site[part] != group], {})
+        mine = [path for path in frames if path.name[part] == group]
+        found.append(tables_of(survey_files(folder, mine, ("thermal",), folder / "thermal.survey-model")))
+    truth, reviewed = (gpd.read_file(data / "thermal" / "labels.gpkg", layer=name) for name in ("labels", "reviewed"))
+    detections = pd.concat([one for one, _ in found if len(one)], ignore_index=True)
+    coverage = pd.concat([one for _, one in found], ignore_index=True)
+    report = evaluate(detections, truth, reviewed.assign(site=reviewed[by]), coverage)
+    return Row(f"thermal, leave one {by} out", report)
+
+
+def photographs(data: Path, work: Path, name: str, site: str, parts: Sequence[Examples]) -> Iterator[Row]:
+    """Real photographs of a site, of a model that learned from everything but this site."""
+    bands = RGB if name == "rgb" else CIR
+    folder = work / f"{site}-model"
+    fit_model(name, folder, [part for part in parts if part.site != site], {})
+    model = folder / f"{name}.survey-model"
+    files = sorted((data / site).glob("*.tif"))
+    result = survey_files(work / f"{site}-empty", files, bands, model)
+    objects, coverage = (gpd.read_file(result, layer=layer) for layer in ("hazard_objects", "coverage"))
+    hectares = float(coverage.loc[coverage["status"] == "analysed", "area_ha"].sum())
+    yield Row(f"{site} as it is (no hazard object)", {"false alarms/ha": len(objects) / hectares, "hectares": hectares})
+    drawn = photographs_drawn_into(files, bands, {"mine_at": 60.0})
+    yield drawn_row(f"{site}, anti-tank mines drawn in", work / f"{site}-drawn", drawn, bands, model)
+
+
+def drawn_row(ground: str, work: Path, scenes: Any, bands: tuple[str, ...], model: Path | None) -> Row:
+    """Survey drawn pictures and compare with their truth."""
+    paths, labels, reviewed = write_drawn(work / "imagery", scenes)
+    detections, coverage = tables_of(survey_files(work, paths, bands, model))
+    return Row(ground, evaluate(detections, labels, reviewed, coverage, Evaluating(resolved_only=True)))
+
+
+def drawn_sites(work: Path, sites: int) -> Iterator[Row]:
+    """Test sites at several ground sampling distances, asked of the shipped model."""
+    at, small = {"mine_at": 20.0}, {"mine_ap": 20.0, "mine_scatterable": 20.0}
+    for gsd_cm in (1.0, 2.0, 3.0):
+        scenes = drawn_grounds(gsd_cm / 100, at, sites, 1600)
+        yield drawn_row(f"drawn, anti-tank mines, {gsd_cm:g} cm", work / f"at-{gsd_cm}", scenes, RGB, None)
+    for gsd_cm in (0.5, 0.8, 1.0):
+        scenes = drawn_grounds(gsd_cm / 100, small, sites, 1600)
+        ground = f"drawn, anti-personnel and scatterable mines, {gsd_cm:g} cm"
+        yield drawn_row(ground, work / f"ap-{gsd_cm}", scenes, RGB, None)
+    for gsd_cm in (3.0, 5.0):
+        scenes = drawn_grounds(gsd_cm / 100, {"crater": 20.0, "trench": 2.0}, sites, 1600)
+        yield drawn_row(f"drawn, craters and trenches, {gsd_cm:g} cm", work / f"in-{gsd_cm}", scenes, RGB, None)
+
+
+def line_of(row: Row) -> str:
+    """One line of the Markdown table."""
+    report = row.report
+    if "ap" not in report:
+        return f"| {row.ground} | | | | {report['false alarms/ha']:.1f} | | | | {report['hectares']:.2f} ha |"
+    low, high = report["ap_interval"]
+    operating = report["operating"]
+    open_ones = [b for b in report["by_occlusion"] if b["to"] <= 0.06]
+    shown = f"{open_ones[0]['recall']:.2f}" if open_ones else ""
+    at = report["recall_at_fa_per_ha"]
+    figures = [
+        f"{report['ap']:.3f} ({low:.3f}-{high:.3f})", f"{report['recall_max']:.2f}",
+        f"{operating['recall']:.2f} / {shown}" if shown else f"{operating['recall']:.2f}",
+        f"{operating['fa_per_ha']:.1f}", f"{operating['f1']:.2f}",
+        f"{at['0.5']:.2f} / {at['2']:.2f}", f"{report['ece']:.3f} / {report['brier_skill']:+.2f}",
+        f"{report['n_truth']} on {report['hectares']:.2f} ha, {report['n_sites']} sites",
+    ]  # fmt: skip
+    return f"| {row.ground} | " + " | ".join(figures) + " |"
+
+
+HEADER = """\
+| ground | AP (90 % interval) | recall of all emitted | recall at the threshold: all / open | false alarms/ha there \
+| F1 there | recall at 0.5 / 2 false alarms/ha | ECE / Brier skill | objects |
+|---|---|---|---|---|---|---|---|---|"""
+
+
+def rows(options: argparse.Namespace, work: Path) -> Iterator[Row]:
+    """All that is asked for, in the order of the table."""
+    wanted = set(options.only or ("thermal", "brighton", "seneca", "drawn"))
+    if "thermal" in wanted:
+        yield thermal(options.data, work, "session")
+        yield thermal(options.data, work, "zone")
+    for site, name in (("brighton", "rgb"), ("seneca", "cir")):
+        if site in wanted:
+            yield from photographs(options.data, work, name, site, read_examples(options.examples / f"{name}.npz"))
+    if "drawn" in wanted:
+        yield from drawn_sites(work, options.sites)
+
+
+def main() -> None:
+    """Measure, print the table and write it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--examples", type=Path, default=Path("examples"))
+    parser.add_argument("--only", nargs="*", choices=("thermal", "brighton", "seneca", "drawn"))
+    parser.add_argument("--sites", type=int, default=8)
+    parser.add_argument("--write", type=Path, help="Markdown file for the table")
+    parser.add_argument("--json", type=Path, help="file for the whole reports")
+    options = parser.parse_args()
+    lines, reports = [HEADER], {}
+    print(HEADER, flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for row in rows(options, Path(folder)):
+            lines.append(line_of(row))
+            reports[row.ground] = row.report
+            print(lines[-1], flush=True)
+    if options.write:
+        options.write.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if options.json:
+        options.json.write_text(json.dumps(reports, indent=1, default=str), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,218 @@
+"""The examples a shipped model is fitted on: labelled candidates of drawn scenes, photographs and real frames.
+
+Objects are drawn into real photographs too; the photographs are only read, and never become part of a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import rasterio
+import shapely
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from survey.detection.scales import nearest_scale
+from survey.detection.search import search_picture
+from survey.hazards import classes
+from survey.memory.labelling import NOTHING, UNDECIDED, label_candidates, labelled
+from survey.memory.negatives import Pilot, thin_negatives
+from survey.synthetic.photograph import IntoSettings, Photo, draw_into, open_ground
+from survey.synthetic.scene import DrawnScene, SceneSettings, draw_scene
+from survey.synthetic.site import training_sites
+
+# Diameters (metres) at which each class is looked for: steps of the ladder around its plan size.
+SCALES_M: Mapping[str, tuple[float, ...]] = {
+    "mine_at": (0.24, 0.34),
+    "mine_ap": (0.085, 0.12, 0.17),
+    "mine_ap_fragmentation": (0.085, 0.12),
+    "mine_ap_directional": (0.12, 0.17, 0.24),
+    "mine_scatterable": (0.085, 0.12),
+    "submunition": (0.085, 0.12, 0.17),
+    "rocket": (0.17, 0.24, 0.48),
+    "mortar_bomb": (0.12, 0.17, 0.24),
+    "shell": (0.17, 0.24, 0.34),
+    "crater": (0.68, 0.96, 1.36, 1.92, 2.72, 3.84, 5.43, 7.68, 10.86),
+    "trench": (0.68, 0.96, 1.36, 1.92),
+    "dugout": (2.72, 3.84, 5.43),
+    "revetment": (3.84, 5.43, 7.68),
+}
+# Strength from which a local maximum is a candidate: low enough to lose little, by measurement on held-out sites.
+LEAST_STRENGTH = {"rgb": 3.0, "cir": 3.0, "thermal": 2.6}
+# A buried mine shows as a warm, cool or dug patch of 0.2 to 0.8 m, whatever the mine's own size.
+THERMAL_SCALES_M = {"mine_buried": (0.17, 0.24, 0.34, 0.48, 0.68)}
+
+_SIDE_PX = 1100
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of drawn scene: range of GSD (metres) and the mean number of objects of each class in it."""
+
+    share: float
+    gsd_m: tuple[float, float]
+    objects: Mapping[str, float]
+
+
+_ANY = dict.fromkeys(SCALES_M, 6.0)
+KINDS = (
+    Kind(0.45, (0.012, 0.038), {**_ANY, "mine_at": 20, "crater": 4.0, "trench": 0.6, "dugout": 0.6, "revetment": 0.3}),
+    Kind(
+        0.35,
+        (0.004, 0.012),
+        {
+            **_ANY, "mine_at": 3, "mine_ap": 17, "mine_scatterable": 17,
+            "crater": 0.6, "trench": 0.08, "dugout": 0.08, "revetment": 0.0,
+        },
+    ),
+    Kind(0.20, (0.04, 0.15), {"crater": 8, "trench": 0.9, "dugout": 0.9, "revetment": 0.6}),
+)  # fmt: skip
+"""What pictures show: objects are far denser than on any field, so that every picture teaches."""
+_IN_PHOTOS = {**_ANY, "mine_at": 22, "crater": 2.5, "trench": 0.4, "dugout": 0.3, "revetment": 0.0}
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Labelled candidates of one picture; features are held in half precision, which trees and networks bear."""
+
+    features: NDArray[np.float16]
+    codes: NDArray[np.object_]
+    weights: NDArray[np.float64]
+    site: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """One picture to be made and searched."""
+
+    seed: int
+    bands: tuple[str, ...]
+    photo: str | None
+
+
+def tasks(bands: tuple[str, ...], scenes: int, photos: Sequence[Path], crops: int) -> list[Task]:
+    """List the pictures a model is trained on, photographs spread evenly among drawn scenes."""
+    drawn = [Task(1000 + seed, bands, None) for seed in range(scenes)]
+    into = [Task(101_000 + n, bands, str(photos[n % len(photos)])) for n in range(crops if photos else 0)]
+    order = np.argsort(np.r_[np.arange(len(drawn)) / max(1, len(drawn)), np.arange(len(into)) / max(1, len(into))])
+    return [(drawn + into)[i] for i in order]
+
+
+def draw(task: Task, pilot: Pilot | None) -> Examples:
+    """Draw one picture and search it; with a pilot, easy negatives are thinned out."""
+    rng = np.random.default_rng([task.seed, 9])
+    if task.photo is not None:
+        photo = _crop(task.photo, task.bands, rng)
+        settings = IntoSettings(objects_per_ha=_per_hectare(_IN_PHOTOS, photo.gsd_m))
+        drawn, site = draw_into(photo, settings, task.seed, open_ground(photo)), Path(task.photo).parent.name
+        return thinned(examples_of(drawn, site), pilot, task.seed)
+    kind = KINDS[rng.choice(len(KINDS), p=[k.share for k in KINDS])]
+    gsd = float(np.exp(rng.uniform(*np.log(kind.gsd_m))))
+    place = training_sites(1, first=task.seed)[0]
+    scene = SceneSettings(
+        width_px=_SIDE_PX,
+        height_px=_SIDE_PX,
+        gsd_m=gsd,
+        bands=task.bands,
+        objects_per_ha=_per_hectare(kind.objects, gsd),
+        site=place,
+    )
+    return thinned(examples_of(draw_scene(scene, task.seed), place.name), pilot, task.seed)
+
+
+def examples_of(drawn: DrawnScene, site: str) -> Examples:
+    """Candidates of a drawn scene with the class of what they lie on."""
+    known = {
+        code: tuple(map(nearest_scale, sizes))
+        for code, sizes in SCALES_M.items()
+        if classes()[code].resolved_at(drawn.gsd_m * 100)
+    }
+    found, x, y = search_picture(drawn.pixels, drawn.valid, drawn.gsd_m, known, LEAST_STRENGTH["rgb"])
+    inverse = ~drawn.transform
+
+    def place(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.column_stack(inverse * (points[:, 0], points[:, 1])) * drawn.gsd_m
+
+    outlines = shapely.transform(np.asarray(drawn.labels.geometry.values, dtype=object), place)
+    occlusion = drawn.labels["occlusion"].to_numpy(float)
+    labels = labelled(outlines, drawn.labels["class_code"].to_numpy(object), occlusion)
+    codes, _ = label_candidates(x, y, found.diameter_m, labels)
+    use = codes != UNDECIDED
+    return Examples(found.features[use].astype(np.float16), codes[use], np.ones(int(use.sum())), site)
+
+
+def thinned(examples: Examples, pilot: Pilot | None, seed: int) -> Examples:
+    """Leave easy negatives out, and give those that stay their weight."""
+    if pilot is None:
+        return examples
+    rows, weights = thin_negatives(examples.features.astype(np.float32), examples.codes != NOTHING, pilot, seed)
+    return Examples(examples.features[rows], examples.codes[rows], weights, examples.site)
+
+
+def _per_hectare(objects: Mapping[str, float], gsd_m: float) -> dict[str, float]:
+    hectares = (_SIDE_PX * gsd_m) ** 2 / 1e4
+    return {code: n / hectares for code, n in objects.items() if classes()[code].resolved_at(gsd_m * 100)}
+
+
+def _crop(path: str, bands: Sequence[str], rng: np.random.Generator) -> Photo:
+    with rasterio.open(path) as dataset:
+        row = int(rng.integers(0, dataset.height - _SIDE_PX + 1))
+        col = int(rng.integers(0, dataset.width - _SIDE_PX + 1))
+        window = Window(col, row, _SIDE_PX, _SIDE_PX)
+        pixels = dataset.read(window=window)
+        transform = dataset.window_transform(window)
+        return Photo(pixels, tuple(bands), transform, dataset.crs.to_string(), abs(transform.a))
+
+
+def keep_examples(path: Path, parts: Sequence[Examples]) -> None:
+    """Write examples to a file (npz), so that a model can be fitted on part of them without drawing again."""
+    np.savez(
+        path,
+        features=np.concatenate([part.features for part in parts]),
+        codes=np.concatenate([part.codes for part in parts]).astype(str),
+        weights=np.concatenate([part.weights for part in parts]),
+        sites=np.concatenate([np.full(len(part.codes), part.site) for part in parts]).astype(str),
+    )
+
+
+def read_examples(path: Path) -> list[Examples]:
+    """Read what :func:`keep_examples` wrote, one entry a site."""
+    with np.load(path, allow_pickle=False) as kept:
+        features, codes, weights, sites = (kept[name] for name in ("features", "codes", "weights", "sites"))
+    order = np.argsort(sites, kind="stable")
+    starts = np.flatnonzero(np.r_[True, sites[order][1:] != sites[order][:-1]])
+    return [
+        Examples(features[rows], codes[rows].astype(object), weights[rows], str(sites[rows[0]]))
+        for rows in np.split(order, starts[1:])
+    ]
+
+
+def thermal_examples(folder: Path) -> Iterator[Examples]:
+    """Candidates of real thermal frames; a frame's site is its session and zone, as its name begins.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``labels.gpkg`` (layer ``labels``, everything in the frames is labelled) and ``images/*.tif``.
+    """
+    labels = gpd.read_file(folder / "labels.gpkg", layer="labels")
+    scales = {code: tuple(map(nearest_scale, sizes)) for code, sizes in THERMAL_SCALES_M.items()}
+    for path in sorted((folder / "images").glob("*.tif")):
+        with rasterio.open(path) as dataset:
+            pixels, transform, bounds = dataset.read(), dataset.transform, shapely.box(*dataset.bounds)
+        gsd = abs(transform.a)
+        here = labels[labels.intersects(bounds)]
+        corner = np.array([transform.c, transform.f])
+        outlines = shapely.transform(
+            np.asarray(here.geometry.values, dtype=object), lambda p, corner=corner: (p - corner) * np.array([1, -1])
+        )
+        found, x, y = search_picture(pixels, np.ones(pixels.shape[1:], bool), gsd, scales, LEAST_STRENGTH["thermal"])
+        codes, _ = label_candidates(
+            x, y, found.diameter_m, labelled(outlines, here["class_code"].to_numpy(object), np.zeros(len(here)))
+        )
+        use = codes != UNDECIDED
+        yield Examples(found.features[use].astype(np.float16), codes[use], np.ones(int(use.sum())), path.name[:6])

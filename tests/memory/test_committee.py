@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.neural_network import MLPClassifier
+
+from survey.memory import committee
+from survey.memory.committee import Committee, fit_committee, fit_trees
+from survey.memory.negatives import fit_pilot, thin_negatives
+
+SMALL = Committee(iterations=20, leaves=6, leaf_samples=5, feature_share=1.0, networks=2, hidden=(16,), epochs=40)
+
+
+def table(count=600, seed=0):
+    """A question that needs two measures at once, on scales far apart; the third measure never changes."""
+    rng = np.random.default_rng(seed)
+    features = rng.normal(0, 1, (count, 4)).astype(np.float32)
+    positive = (features[:, 0] * features[:, 1] > 0).astype(np.int64)
+    features[:, 0] = features[:, 0] * 1000 + 500
+    features[:, 2] = 7
+    return features, positive, rng.choice([1.0, 3.0], count)
+
+
+def test_a_member_is_a_plain_classifier_of_the_measures_as_they_are():
+    features, positive, weights = table()
+    vote = fit_committee(features, positive, weights, SMALL, seed=0)
+    members = [member.estimator for member in vote.estimators_]
+    assert [type(member) is MLPClassifier for member in members] == [False, True, True]
+    answers = [member.predict_proba(features)[:, 1] for member in members]
+    assert np.allclose(vote.predict_proba(features)[:, 1], np.average(answers, axis=0, weights=[2, 1, 1]), atol=1e-6)
+    for answer in answers:
+        assert ((answer > 0.5) == positive).mean() > 0.85
+    assert not np.allclose(answers[1], answers[2], atol=1e-3)
+
+
+def test_scaling_is_part_of_the_first_layer():
+    features, positive, weights = table()
+    centre, scale = committee._scaling(features, weights)
+    assert np.average(features[:, 0], weights=weights) == pytest.approx(centre[0], rel=1e-4)
+    assert scale[2] == 1
+    scaled = (features - centre) / scale
+    network = committee._network(scaled, positive, weights, SMALL, 5)
+    before = network.predict_proba(scaled)
+    committee._fold_scaling(network, centre, scale)
+    assert np.allclose(network.predict_proba(features), before, atol=1e-4)
+
+
+def test_without_networks_the_trees_sit_alone():
+    features, positive, weights = table()
+    vote = fit_committee(features, positive, weights, SMALL.model_copy(update={"networks": 0}), seed=0)
+    assert len(vote.estimators_) == 1
+
+
+def test_trees_are_no_worse_for_the_steps(monkeypatch):
+    features, positive, weights = table(3000)
+    held, seen = slice(0, 1000), slice(1000, None)
+    scores = []
+    for many in (committee._MANY_ROWS, 0):
+        monkeypatch.setattr(committee, "_MANY_ROWS", many)
+        trees = fit_trees(features[seen], positive[seen], weights[seen], SMALL, seed=0)
+        scores.append((trees.predict(features[held]) == positive[held]).mean())
+    assert scores[0] > 0.9
+    assert scores[0] == pytest.approx(scores[1], abs=0.02)
+
+
+def test_negatives_are_thinned_by_how_easy_they_are():
+    features, positive, weights = table(4000)
+    positive = positive.astype(bool) & (np.arange(4000) % 4 == 0)
+    pilot = fit_pilot(features[:2000], positive[:2000], weights[:2000])
+    rows, stands_for = thin_negatives(features, positive, pilot, seed=1)
+    assert positive[rows].sum() == positive.sum()
+    assert (np.diff(rows) > 0).all()
+    assert stands_for.sum() == pytest.approx(4000, rel=0.1)
+    assert len(rows) < 0.6 * 4000
+    dropped = np.setdiff1d(np.arange(4000), rows)
+    assert pilot.trees.predict_proba(features[dropped])[:, 1].max() < pilot.hard
+    assert (stands_for[positive[rows]] == 1).all()
+    assert [len(part) for part in thin_negatives(features[:0], positive[:0], pilot, seed=1)] == [0, 0]

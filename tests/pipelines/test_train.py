@@ -1,0 +1,287 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+from drawn_job import write_job
+from drawn_labels import write_labels, write_site
+
+from pipelines.learn import Request as Learning
+from pipelines.learn import learn
+from pipelines.measuring import Search, cache_path, measure_memory
+from pipelines.train import Request, export_rows, train
+from survey.api import judge
+from survey.errors import ModelError
+from survey.memory.audit import Policy
+from survey.memory.committee import Committee
+from survey.memory.examples import open_memory
+from survey.memory.modelfile import load_file, load_model
+from survey.memory.register import open_register
+from survey.memory.training import Training
+
+ROOT = Path(__file__).parents[2]
+SMALL = Training(
+    committee=Committee(
+        iterations=15, leaves=6, leaf_samples=5, feature_share=0.1, networks=1, hidden=(8,), epochs=3, penalty=0.1
+    ),
+    folds=3,
+)
+
+
+@pytest.fixture(scope="session")
+def ground(tmp_path_factory):
+    """Five sites with labels: image, labels, reviewed of each."""
+    folder = tmp_path_factory.mktemp("ground")
+    return [write_site(folder, number, size=300, discs=10) for number in range(5)]
+
+
+def remember(memory, folder, sites, change=lambda labels: labels, **more):
+    """Learn sites in one batch."""
+    labels = gpd.GeoDataFrame(pd.concat([one[1] for one in sites], ignore_index=True), crs=sites[0][1].crs)
+    reviewed = gpd.GeoDataFrame(pd.concat([one[2] for one in sites], ignore_index=True), crs=sites[0][2].crs)
+    name = "-".join(one[0].stem for one in sites)
+    path = write_labels(folder / f"{name}.gpkg", change(labels), reviewed)
+    return learn(Learning(memory, path, tuple(str(one[0]) for one in sites), **more))
+
+
+@pytest.fixture(scope="session")
+def learned(ground, tmp_path_factory):
+    """A memory of three sites and a register with a champion trained from it; not to be changed."""
+    folder = tmp_path_factory.mktemp("learned")
+    remember(folder / "memory", folder, ground[:3])
+    trained = train(asked(folder))
+    return folder, trained
+
+
+@pytest.fixture
+def own(learned, tmp_path):
+    """A copy that may be changed."""
+    import shutil
+
+    shutil.copytree(learned[0], tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def asked(folder, **more):
+    return Request(folder / "memory", folder / "models", **{"with_shipped": False, "training": SMALL} | more)
+
+
+def count(sites):
+    """Objects on sites."""
+    return sum(len(one[1]) for one in sites)
+
+
+def test_a_first_model_is_promoted_when_it_beats_the_floor(learned, ground):
+    folder, trained = learned
+    assert trained.promoted
+    assert "above the floor" in trained.verdict["why"]
+    register = open_register(folder / "models")
+    assert register.champion() == trained.version == "rgb-1"
+    card = register.card("rgb-1")
+    assert card["memory"]["objects_by_class"] == {"mine_at": count(ground[:3])}
+    assert card["memory"]["groups"] == ["site 0", "site 1", "site 2"]
+    assert card["metrics"]["overall"]["challenger"]["ap"] > 0.8
+    assert load_model(folder / "models", ("red", "green", "blue")).classes == ("mine_at",)
+
+
+def test_the_champion_of_a_register_surveys(learned, ground, tmp_path, survey):
+    folder, _ = learned
+    image, labels, reviewed = ground[4]
+    box = gpd.GeoDataFrame({"name": ["D"], "code": ["D"]}, geometry=reviewed.buffer(30), crs=reviewed.crs)
+    box.to_file(tmp_path / "districts.geojson")
+    job = write_job(tmp_path, folder / "models", paths=(image.as_posix(),))
+    code, out, err = survey("run", job, "--workers", "1")
+    assert code == 0, out + err
+    found = gpd.read_file(tmp_path / "out" / "survey.gpkg", layer="hazard_objects").to_crs(labels.crs)
+    assert set(found["model_version"]) == {"rgb-1"}
+    hits = labels.geometry.apply(lambda one: found.intersects(one).any())
+    assert hits.sum() >= 0.8 * len(labels)
+    assert len(found) <= 1.2 * len(labels)
+
+
+def test_more_of_the_same_is_promoted_on_the_same_folds(own, ground):
+    remember(own / "memory", own, ground[3:4])
+    trained = train(asked(own))
+    assert trained.promoted, trained.verdict["against"]
+    assert trained.verdict["champion"] == "rgb-1"
+    assert trained.verdict["champion_answers"] == "refitted"
+    assert trained.verdict["comparison"]["overall"]["champion"]["ap"] is not None
+    assert trained.verdict["comparison"]["overall"]["n_objects"] == count(ground[:4])
+    history = open_register(own / "models").history()
+    assert [one["version"] for one in history] == ["rgb-1", "rgb-2"]
+
+
+def poison(labels):
+    """Every third label moved to where nothing is."""
+    bad = labels.copy()
+    bad.loc[bad.index[::3], "geometry"] = shapely.affinity.translate(bad.geometry.iloc[0], 1.7, 0)
+    for place, row in enumerate(bad.index[::3]):
+        bad.loc[row, "geometry"] = shapely.affinity.translate(labels.geometry[row], 1.1 + 0.05 * place, 0.9)
+    return bad
+
+
+def test_a_poisoned_batch_that_passes_the_audit_is_not_promoted(own, ground):
+    everything = Policy(accept=("contradicts", "size", "offset", "loose", "nothing_there"))
+    remember(own / "memory", own, ground[3:5], poison, policy=everything)
+    trained = train(asked(own))
+    assert not trained.promoted
+    assert trained.verdict["against"]
+    assert open_register(own / "models").champion() == "rgb-1"
+    forced = train(asked(own, force="a test of force"))
+    assert forced.promoted
+    assert open_register(own / "models").history()[-1]["why"] == "forced: a test of force"
+
+
+def test_a_test_group_is_learned_from_by_neither(own, ground):
+    remember(own / "memory", own, ground[3:4])
+    trained = train(asked(own, test_groups=("site 3",)))
+    card = open_register(own / "models").card(trained.version)
+    assert "site 3" not in card["memory"]["groups"]
+    assert trained.verdict["comparison"]["overall"]["n_objects"] == len(ground[3][1])
+    assert {"overall", "class mine_at", "site site 3"} == set(trained.verdict["comparison"])
+
+
+def test_the_same_memory_gives_the_same_model_on_any_worker_count(own):
+    answers = []
+    for workers in (1, 2):
+        for path in (own / "memory" / "features").rglob("*.parquet"):
+            path.unlink()
+        trained = train(asked(own, workers=workers))
+        model = load_file(open_register(own / "models").path(trained.version))
+        memory = open_memory(own / "memory")
+        rows = measure_memory(memory, Search(model.scales_by_class["mine_at"], model.least_strength, model.roles))
+        probability, codes = judge(rows.features, rows.diameter_m, rows.strength, model)
+        answers.append((probability.tobytes(), codes.tolist(), rows.weights.tobytes()))
+    assert answers[0] == answers[1]
+
+
+def test_rejected_objects_are_hard_negatives(own, ground):
+    memory = open_memory(own / "memory")
+    search = Search((0.24, 0.3394), 2.0, ("red", "green", "blue"))
+    before = measure_memory(memory, search)
+    gone = memory.examples()["example_id"].iloc[0]
+    assert (before.codes[before.example == gone] == "mine_at").all()
+    _, labels, _ = ground[0]
+    from test_learn import reviewed_result
+
+    one = memory.examples().iloc[[0]].to_crs(labels.crs)
+    path = reviewed_result(own, ground[0][0], one, ["rejected"])
+    os.utime(path, (path.stat().st_mtime + 60,) * 2)
+    assert learn(Learning(own / "memory", path, (str(ground[0][0]),))).counts == {"rejected": 1}
+    after = measure_memory(open_memory(own / "memory"), search)
+    assert (after.codes[after.example == gone] == "").all()
+    assert (after.weights[after.example == gone] == 1).all()
+    assert (after.codes == "mine_at").sum() == (before.codes == "mine_at").sum() - (before.example == gone).sum()
+
+
+def test_the_cache_is_only_a_cache(own, monkeypatch):
+    memory = open_memory(own / "memory")
+    search = Search((0.24, 0.3394), 2.0, ("red", "green", "blue"))
+    first = measure_memory(memory, search)
+    path = cache_path(memory, memory.segments[0], search.roles)
+    assert path.exists()
+    path.write_bytes(b"damaged")
+    again = measure_memory(memory, search)
+    assert again.features.tobytes() == first.features.tobytes()
+    # Another feature set is measured anew from the clips, beside the old one.
+    monkeypatch.setattr("pipelines.measuring.FEATURE_SET", "another")
+    anew = measure_memory(memory, dataclasses.replace(search))
+    assert anew.features.tobytes() == first.features.tobytes()
+    assert cache_path(memory, memory.segments[0], search.roles) != path
+
+
+def test_what_one_clip_gives_is_what_the_image_gives(own, ground):
+    """Features measured from a clip around one label are those a survey measures there."""
+    image, labels, _ = ground[4]
+    alone, whole = own / "alone", own / "whole"
+    path = write_labels(own / "one.gpkg", labels.iloc[:1])
+    learn(Learning(alone, path, (str(image),)))
+    learn(Learning(whole, path, (str(image),), reviewed_everything=True))
+    search = Search((0.24, 0.3394), 2.0, ("red", "green", "blue"))
+    few, many = (measure_memory(open_memory(one), search) for one in (alone, whole))
+    on = many.codes == "mine_at"
+    assert (few.codes == "mine_at").sum() == on.sum() > 0
+    assert np.allclose(few.features[few.codes == "mine_at"], many.features[on], atol=0.2)
+
+
+def test_too_little_is_refused_in_words(tmp_path, ground, survey):
+    remember(tmp_path / "memory", tmp_path, ground[:1], lambda labels: labels.iloc[:4])
+    with pytest.raises(ModelError, match=r"too few objects.*mine_at 4.*needs 10"):
+        train(asked(tmp_path))
+    code, _, err = survey("train", "--memory", tmp_path / "none", "--models", tmp_path / "models")
+    assert code == 1
+    assert "no object memory" in err
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import survey.memory.register as register
+from pipelines.train import Request, train
+from survey.memory.training import Training
+
+def end(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+point, folder, small = sys.argv[1:]
+if point == "before the version":
+    register.Register.add = end
+elif point == "before the promotion":
+    register.Register.promote = end
+else:
+    replace = register.Register._replace
+    register.Register._replace = lambda self, path, text: end() if path.name == "champion.json" else replace(
+        self, path, text
+    )
+folder = Path(folder)
+train(Request(folder / "memory", folder / "models", with_shipped=False, force="test",
+              training=Training.model_validate_json(small)))
+"""
+
+
+@pytest.mark.parametrize("point", ["before the version", "before the promotion", "within the promotion"])
+def test_a_kill_leaves_the_register_whole(own, point):
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, point, str(own), SMALL.model_dump_json()],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=240, capture_output=True,
+    )  # fmt: skip
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    register = open_register(own / "models")
+    assert register.champion() == "rgb-1"
+    assert set(register.versions()) <= {"rgb-1", "rgb-2"}
+    for version in register.versions():
+        load_file(register.path(version))
+
+
+def test_the_memory_leaves_as_a_table(own):
+    said = export_rows(asked(own), own / "table.npz")
+    assert "X (" in said
+    with np.load(own / "table.npz", allow_pickle=False) as table:
+        assert len({len(table[name]) for name in table.files}) == 1
+        assert set(table["y"]) == {"", "mine_at"}
+        assert set(table["groups"]) == {"site 0", "site 1", "site 2"}
+
+
+def test_models_are_listed_shown_promoted_and_rolled_back(own, ground, survey):
+    models = ("--models", own / "models")
+    train(asked(own, force="a second one"))
+    code, out, _ = survey("models", "list", *models)
+    assert code == 0
+    assert "* rgb-2" in out
+    code, out, _ = survey("models", "show", "rgb-1", *models)
+    assert f'"mine_at": {count(ground[:3])}' in out
+    assert survey("models", "promote", "rgb-1", *models, "--why", "steadier")[0] == 0
+    assert open_register(own / "models").champion() == "rgb-1"
+    assert survey("models", "rollback", *models)[1] == "rgb-2 is the champion again.\n"
+    code, _, err = survey("models", "show", "rgb-9", *models)
+    assert code == 2
+    assert "has no version 'rgb-9'" in err
