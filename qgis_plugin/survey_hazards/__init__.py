@@ -1,4 +1,4 @@
-"""QGIS plugin: the survey commands in the Processing toolbox; it starts the installed ``survey``, imports none of it."""
+"""QGIS plugin: survey commands in the Processing toolbox; it starts the installed ``survey``, imports none of it."""
 
 
 def classFactory(iface):
