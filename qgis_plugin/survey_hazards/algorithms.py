@@ -10,6 +10,7 @@ from qgis.core import (
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
+    QgsProcessingLayerPostProcessorInterface,
     QgsProcessingOutputFile,
     QgsProcessingOutputFolder,
     QgsProcessingOutputHtml,
@@ -212,12 +213,22 @@ class Learn(_Algorithm):
         return {}
 
 
+class _OwnStyle(QgsProcessingLayerPostProcessorInterface):
+    """Gives a loaded layer the style that its file holds, which Processing leaves aside."""
+
+    def postProcessLayer(self, layer, context, feedback):
+        layer.loadDefaultStyle()
+
+
+_OWN_STYLE = _OwnStyle()
+"""One for all: QGIS keeps no hold on it."""
+
+
 def _load_when_done(geopackage, context):
-    project = context.project()
     for name in BOTTOM_UP:
         source = f"{geopackage}|layername={name}"
-        layer = QgsVectorLayer(source, name, "ogr")
-        if layer.isValid():
-            details = QgsProcessingContext.LayerDetails(name, project, name)
+        if QgsVectorLayer(source, name, "ogr").isValid():
+            details = QgsProcessingContext.LayerDetails(name, context.project(), name)
             details.forceName = True
+            details.setPostProcessor(_OWN_STYLE)
             context.addLayerToLoadOnCompletion(source, details)

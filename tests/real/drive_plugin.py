@@ -81,7 +81,9 @@ def main():
     output = report["run"]["results"].get("OUTPUT_FOLDER", "")
     report["map"] = run("map", {"JOB": job, "LOAD": False})
     report["report"] = run("report", {"FOLDER": output})
-    report["refused"] = run("run", {"JOB": labels, "LOAD": False})
+    broken = Path(folder) / "broken.toml"
+    broken.write_text("[job")
+    report["refused"] = run("run", {"JOB": str(broken), "LOAD": False})
     ProcessingConfig.setSettingValue(SETTING, recorder)
     image = str(Path(job).with_name("a.tif"))
     given = {"MEMORY": folder, "LABELS": labels, "IMAGERY": [image], "LAYER": "my layer", "REVIEWED": labels,
