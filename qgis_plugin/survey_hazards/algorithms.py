@@ -23,6 +23,7 @@ from qgis.core import (
     QgsProcessingParameterString,
     QgsVectorLayer,
 )
+from qgis.PyQt import sip
 
 from survey_hazards.command import follow, outputs_of
 from survey_hazards.events import Told, plan_lines
@@ -220,15 +221,19 @@ class _OwnStyle(QgsProcessingLayerPostProcessorInterface):
         layer.loadDefaultStyle()
 
 
-_OWN_STYLE = _OwnStyle()
-"""One for all: QGIS keeps no hold on it."""
+_STYLES_IN_USE: list[_OwnStyle] = []
 
 
 def _load_when_done(geopackage, context):
+    _STYLES_IN_USE[:] = [one for one in _STYLES_IN_USE if not sip.isdeleted(one)]
     for name in BOTTOM_UP:
         source = f"{geopackage}|layername={name}"
         if QgsVectorLayer(source, name, "ogr").isValid():
             details = QgsProcessingContext.LayerDetails(name, context.project(), name)
             details.forceName = True
-            details.setPostProcessor(_OWN_STYLE)
+            style = _OwnStyle()
+            # The context deletes it, so each layer needs its own; without a name here its Python half would go at once.
+            sip.transferto(style, None)
+            _STYLES_IN_USE.append(style)
+            details.setPostProcessor(style)
             context.addLayerToLoadOnCompletion(source, details)
