@@ -34,7 +34,7 @@ pytestmark = [
     pytest.mark.real,
     pytest.mark.skipif(
         PROGRAMS is None or EXTENSION is None,
-        reason="needs PostgreSQL with PostGIS: apt-get install postgresql postgis postgresql-15-postgis-3",
+        reason="needs PostgreSQL with PostGIS: apt-get install postgresql postgresql-postgis",
     ),
 ]
 
