@@ -3,24 +3,43 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+
+    from survey.layers import Layer
 
 
 def command(
     output: Annotated[Path, typer.Argument(metavar="OUTPUT_DIR", help="Output folder of a run.", show_default=False)],
-    to: Annotated[Path, typer.Option(help="New folder for the package.", show_default=False)],
+    to: Annotated[
+        str,
+        typer.Option(
+            help="New folder for the package, or a PostGIS database: postgresql://user@host/name.", show_default=False
+        ),
+    ],
     profile: Annotated[
         str,
         typer.Option(help="restricted: every layer in open formats; public: districts, no places; imsma: for IMSMA."),
     ] = "restricted",
+    schema: Annotated[str, typer.Option(help="Schema of the tables, in a database.")] = "survey",
 ) -> None:
     """Write a hand-over package: restricted, public or imsma.
 
     Example: survey export out/fuzuli-2026-04 --profile public --to handover/public
     """
-    for path in export(output, profile, to):
+    from pipelines.database import export_to_database, is_database
+
+    if is_database(to):
+        for name, rows in export_to_database(output, profile, to, schema).items():
+            typer.echo(f"{schema}.{name}: {rows} rows")
+        return
+    for path in export(output, profile, Path(to)):
         typer.echo(str(path))
 
 
@@ -47,17 +66,31 @@ def export(output: Path, profile: str, to: Path) -> list[Path]:
     OutputError
         The outputs are missing, or the package cannot be written.
     """
-    import json
     from typing import cast
 
-    from survey.errors import OutputError
-    from survey.exports import geopackage, profiles
+    from survey.exports import profiles
     from survey.layers import OUTPUT_LAYERS
+
+    wanted = [layer for layer in OUTPUT_LAYERS if profile != "public" or layer.name == "districts"]
+    layers, record = read_result(output, wanted)
+    return profiles.export(cast("profiles.Profile", profile), layers, record, to)
+
+
+def read_result(output: Path, wanted: Iterable[Layer]) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
+    """Read layers and ``run.json`` of a run.
+
+    Raises
+    ------
+    OutputError
+        The folder holds no result.
+    """
+    import json
+
+    from survey.errors import OutputError
+    from survey.exports import geopackage
 
     run = output / "run.json"
     if not run.exists():
         raise OutputError(f"{output} holds no run.json: it is no output folder of a run. `survey run` makes one.")
     record = json.loads(run.read_text(encoding="utf-8"))
-    wanted = [layer for layer in OUTPUT_LAYERS if profile != "public" or layer.name == "districts"]
-    layers = {layer.name: geopackage.read(output / "survey.gpkg", layer) for layer in wanted}
-    return profiles.export(cast("profiles.Profile", profile), layers, record, to)
+    return {layer.name: geopackage.read(output / "survey.gpkg", layer) for layer in wanted}, record

@@ -16,7 +16,8 @@ from survey.api import Model, Pass, Scene, load_model, passes, region_of
 from survey.contamination.districts import prepare_districts
 from survey.errors import DistrictError, ImageryError, JobError, ModelError, SurveyError
 from survey.imagery.chips import level_grid
-from survey.imagery.scene import open_scene
+from survey.imagery.scene import Imagery, open_scene
+from survey.imagery.stac import images_of
 from survey.imagery.tiles import Tile, Tiling, cut
 from survey.imagery.visibility import cell_pixels
 from survey.provenance import digest, file_identity
@@ -107,9 +108,9 @@ def open_job(job: Job) -> Opened:
     districts, interest = read_districts(job), read_area_of_interest(job)
     scenes: list[Scene] = []
     refused: list[Refused] = []
-    for path in job.imagery.paths:
+    for path, imagery in _images(job, refused).items():
         try:
-            scenes.append(open_scene(path, job.imagery))
+            scenes.append(open_scene(path, imagery))
         except ImageryError as error:
             refused.append(Refused(path, _one_line(error)))
     if not scenes:
@@ -134,6 +135,18 @@ def open_job(job: Job) -> Opened:
     if not usable:
         raise _nothing_left(refused)
     return Opened(tuple(usable), tuple(refused), tuple(outside), districts, interest, model)
+
+
+def _images(job: Job, refused: list[Refused]) -> dict[str, Imagery]:
+    """Images the job names, once each, with what is known of their bands and time; adds catalogs that are refused."""
+    images: dict[str, Imagery] = {}
+    for path in job.imagery.paths:
+        try:
+            for image, known in images_of(path, job.imagery):
+                images.setdefault(image, known)
+        except ImageryError as error:
+            refused.append(Refused(path, _one_line(error)))
+    return images
 
 
 def read_districts(job: Job) -> gpd.GeoDataFrame:

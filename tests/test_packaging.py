@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-CONDA_NAMES = {"matplotlib-base": "matplotlib", "py-opencv": "opencv-python-headless"}
+CONDA_NAMES = {"matplotlib-base": "matplotlib", "psycopg-c": "psycopg-binary", "py-opencv": "opencv-python-headless"}
 IMPORT_NAMES = {"opencv-python-headless": "cv2", "scikit-learn": "sklearn"}
 
 
@@ -58,6 +58,17 @@ def test_what_is_imported_is_declared():
     optional = {name for extra in project["optional-dependencies"].values() for name in bounds(extra)}
     assert imported("survey") <= runtime
     assert imported("pipelines") <= runtime | optional
+
+
+def test_the_qgis_plugin_ships_beside_the_wheel_not_in_it():
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]
+    assert "qgis_plugin" in build["sdist"]["include"]
+    assert build["wheel"]["packages"] == ["survey", "pipelines"]
+    metadata = (ROOT / "qgis_plugin" / "survey_hazards" / "metadata.txt").read_text(encoding="utf-8")
+    version = re.search(r'__version__ = "(.+)"', (ROOT / "survey" / "__init__.py").read_text(encoding="utf-8"))
+    assert version is not None
+    assert f"\nversion={version[1]}\n" in metadata
+    assert imported("qgis_plugin") == {"processing", "qgis", "survey_hazards"}, "it starts the command, imports none"
 
 
 def tracked():

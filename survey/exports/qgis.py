@@ -30,6 +30,7 @@ def layer_style(layer: Layer) -> str:
     _fields(root, layer)
     if layer in (HAZARD_OBJECTS, CANDIDATES):
         _review_form(root, layer)
+        _chip_relation(root)
     _map_tip(root, layer)
     SubElement(root, "layerGeometryType").text = _GEOMETRY_TYPES[layer.geometry]
     head = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
@@ -152,6 +153,17 @@ def _review_form(root: Element, layer: Layer) -> None:
     )
     rest = [name for name in names if name not in (*_REVIEW_FIELDS, "reviewed_at")]
     group("Measured", rest)
+
+
+def _chip_relation(root: Element) -> None:
+    """Relate objects to their chips, so that QGIS adds the table of chips with the layer when the form needs it."""
+    relation = SubElement(
+        SubElement(root, "referencingLayers"), "relation",
+        {"id": "object_chips", "name": "Image of the object", "strength": "Association", "layerId": _CHIP_LAYERS[0],
+         "layerName": "object_chips", "layerSource": "./survey.gpkg|layername=object_chips", "providerKey": "ogr",
+         "referencedLayer": "", "referencingLayer": _CHIP_LAYERS[0], "dataSource": ""},
+    )  # fmt: skip
+    SubElement(relation, "fieldRef", {"referencedField": "object_id", "referencingField": "object_id"})
 
 
 def _js(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The outputs as a STAC item in a collection (STAC 1.0.0, label extension 1.0.1): plain JSON, relative links.
+"""The outputs as a STAC item in a collection (STAC 1.1.0, label extension 1.0.1): plain JSON, relative links.
 
 The item's geometry is the ground that was looked at, so a catalogue with it is as restricted as the layers.
 """
@@ -55,12 +55,12 @@ def write_stac(
     properties = item["properties"]
     collection = {
         "type": "Collection",
-        "stac_version": "1.0.0",
+        "stac_version": "1.1.0",
         "stac_extensions": [],
         "id": "aerial-hazard-survey",
         "title": "Aerial surveys of suspected explosive hazards",
         "description": f"Suspected hazard objects, areas and contamination by district. {DISCLAIMER}",
-        "license": "proprietary",
+        "license": "other",
         "extent": {
             "spatial": {"bbox": [[west, south, east, north]]},
             "temporal": {"interval": [[properties["start_datetime"], properties["end_datetime"]]]},
@@ -84,7 +84,7 @@ def stac_item(layers: Mapping[str, pd.DataFrame], record: Mapping[str, Any], ass
     started, finished = _times(objects, record)
     return {
         "type": "Feature",
-        "stac_version": "1.0.0",
+        "stac_version": "1.1.0",
         "stac_extensions": [_LABEL],
         "id": str(record.get("run_id") or "survey"),
         "collection": "aerial-hazard-survey",

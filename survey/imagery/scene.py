@@ -56,7 +56,7 @@ class Imagery(BaseModel):
     Attributes
     ----------
     paths : tuple of str
-        Files, globs, ``/vsi...`` paths or addresses of rasters.
+        Files, globs, ``/vsi...`` paths or addresses of rasters; STAC items or collections (JSON) that name some.
     bands : mapping, optional
         Band number (from 1) by role; default: band descriptions, then colour interpretation.
     position_error_m : float

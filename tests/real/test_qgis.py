@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -22,21 +21,13 @@ from survey.exports.reviews import harvest
 from survey.hazards import classes
 from survey.layers import OUTPUT_LAYERS, TURNING_POINTS, VERIFICATIONS
 from tests.exports.example_result import WEST, a_result
+from tests.real.qgis_here import ENVIRONMENT, NEEDS, PYTHON, has_qgis
 
-PYTHON = "/usr/bin/python3"
 CHIP = b"\x89PNG and so on"
-ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL_ENV", "GDAL"))}
-
-
-def has_qgis() -> bool:
-    if shutil.which("qgis") is None or not Path(PYTHON).exists():
-        return False
-    return subprocess.run([PYTHON, "-c", "import qgis.core"], env=ENVIRONMENT, capture_output=True).returncode == 0
-
 
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.skipif(not has_qgis(), reason="needs QGIS: apt-get install qgis python3-qgis"),
+    pytest.mark.skipif(not has_qgis(), reason=NEEDS),
 ]
 
 
