@@ -255,7 +255,7 @@ def _against_memory(
             ids.append(example_id(label))
             events.append(event)
             continue
-        before = known.iloc[match[number]]
+        before: Any = known.iloc[match[number]]
         ids.append(before["example_id"])
         was_rejected = before["event"] == "reject"
         if rejected == was_rejected and (rejected or before["class_code"] == label["class_code"]):
@@ -288,7 +288,7 @@ def events_of(placed: Placed, sites: Sequence[str], learned_at: datetime) -> gpd
     table["gsd_cm"] = grid.gsd_cm
     table["acquired_at"] = pd.to_datetime(pd.Series([placed.scene.acquired_at] * len(labels), dtype=object), utc=True)
     table["learned_at"] = learned_at
-    outlines = to_wgs84(labels["local"].to_numpy(dtype=object), grid) if len(labels) else []
+    outlines: Any = to_wgs84(labels["local"].to_numpy(dtype=object), grid) if len(labels) else []
     return conform(gpd.GeoDataFrame(table, geometry=outlines, crs="EPSG:4326"), EXAMPLES, crs="EPSG:4326")
 
 

@@ -106,8 +106,8 @@ _ledger = typer.Typer(
 for _name, _command in pipelines.ledger.COMMANDS.items():
     _ledger.command(_name)(with_verbosity(_command))
 app.add_typer(_ledger, name="ledger")
-for _name, _command in pipelines.models.COMMANDS.items():
-    pipelines.models.app.command(_name)(with_verbosity(_command))
+for _name, _subcommand in pipelines.models.COMMANDS.items():
+    pipelines.models.app.command(_name)(with_verbosity(_subcommand))
 app.add_typer(pipelines.models.app, name="models")
 
 

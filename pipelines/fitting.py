@@ -158,8 +158,8 @@ def fit_challenger(data: Remembered, before: Model | None, request: Request) -> 
         ),
     }  # fmt: skip
     if elder is not None:
-        known = [code for code in elder.classes if code not in own]
-        card["elder"] = {"version": elder.version, "shift": shift, "classes": known}
+        older = [code for code in elder.classes if code not in own]
+        card["elder"] = {"version": elder.version, "shift": shift, "classes": older}
     reference = rows.features[np.random.default_rng(0).permutation(np.flatnonzero(learned))[:32]]
     return Challenger(fitted, settings, learned, held_out, elder, content, shift, card, reference)
 

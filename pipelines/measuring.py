@@ -163,7 +163,7 @@ class _Labels:
         self._groups = {str(image): table for image, table in examples.groupby("image_digest")}
         self._flat: dict[tuple[str, str], NDArray[np.object_]] = {}
 
-    def near(self, clip: Mapping[str, Any]) -> pd.DataFrame:
+    def near(self, clip: Mapping[Any, Any]) -> pd.DataFrame:
         """Labels that touch a clip: ``example_id``, ``code``, ``occlusion``, and ``wkb`` in metres from its corner."""
         image = clip["image_digest"]
         columns = ["example_id", "code", "occlusion", "wkb"]
@@ -196,7 +196,7 @@ class _Labels:
         )[inside]
 
 
-def _key(clip: Mapping[str, Any], labels: _Labels, search: Search) -> str:
+def _key(clip: Mapping[Any, Any], labels: _Labels, search: Search) -> str:
     near = labels.near(clip)
     said = [[*row[:2], repr(row[2]), row[3].hex()] for row in near.itertuples(index=False, name=None)]
     return digest([clip["clip_id"], said, asdict(search)])
@@ -206,8 +206,8 @@ def _tasks(
     segment: Segment, table: pd.DataFrame, labels: _Labels, search: Search
 ) -> Iterator[tuple[str, int, dict[str, pd.DataFrame], Search]]:
     for group, members in table.groupby("group"):
-        near = {clip["clip_id"]: labels.near(clip) for clip in members.to_dict("records")}
-        yield str(segment.clips_path), int(group), near, search
+        near: dict[str, pd.DataFrame] = {clip["clip_id"]: labels.near(clip) for clip in members.to_dict("records")}
+        yield str(segment.clips_path), int(str(group)), near, search
 
 
 def _measure_group(task: tuple[str, int, dict[str, pd.DataFrame], Search]) -> tuple[int, Rows]:

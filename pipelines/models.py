@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -83,4 +84,9 @@ def roll_back(
     typer.echo(f"{version} is the champion again.")
 
 
-COMMANDS = {"list": list_versions, "show": show_version, "promote": promote_version, "rollback": roll_back}
+COMMANDS: dict[str, Callable[..., None]] = {
+    "list": list_versions,
+    "show": show_version,
+    "promote": promote_version,
+    "rollback": roll_back,
+}

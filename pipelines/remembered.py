@@ -139,7 +139,8 @@ def gather(request: Request, champion: Model | None, say: Callable[[str], None])
             shipped = found if set(found.roles) == set(roles) and found.feature_set == FEATURE_SET else None
         except ModelError:
             shipped = None
-    roles = (champion or shipped).roles if champion or shipped else roles
+    known = champion or shipped
+    roles = known.roles if known else roles
     hazards = examples[(examples["event"] != "reject") & examples["image_digest"].isin(clips["image_digest"])]
     hazards = hazards[[classes()[code].family != "clutter" for code in hazards["class_code"]]]
     counts, notes = _enough(hazards, request)
@@ -208,7 +209,7 @@ def _grouped(
         of_example.get(example, of_image[image])
         for example, image in zip(hazards["example_id"], hazards["image_digest"], strict=True)
     ]
-    objects = clips["clip_id"].map(hazards["clip"].value_counts()).fillna(0).to_numpy(dtype=np.int64)
+    objects = clips["clip_id"].map(hazards["clip"].value_counts()).fillna(0).to_numpy().astype(np.int64)
     groups, sentence = groups_of(clips, objects)
     clips = clips.assign(group=groups)
     of_clip = clips.drop_duplicates("clip_id").set_index("clip_id")["group"]
