@@ -11,7 +11,7 @@ from survey.errors import ModelError
 from survey.memory.modelfile import shipped_models
 
 
-@pytest.mark.parametrize("path", shipped_models(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", list(shipped_models()), ids=lambda path: path.stem)
 def test_what_ships_was_trained_on_the_measures_of_this_version(path):
     with zipfile.ZipFile(path) as archive:
         roles = json.loads(archive.read("card.json"))["roles"]
