@@ -21,8 +21,9 @@ from typing import Any
 
 import geopandas as gpd
 import pandas as pd
-from grounds import drawn_grounds, photographs_drawn_into, survey_files, write_drawn
+from grounds import drawn_grounds, photographs_drawn_into
 
+from pipelines.grounds import detections_of, survey_files, write_drawn
 from pipelines.make_models import fit_model
 from pipelines.model_examples import Examples, read_examples, thermal_examples
 from survey.memory.comparison import Evaluating
@@ -40,14 +41,6 @@ class Row:
     note: str = ""
 
 
-def tables_of(result: Path) -> tuple[gpd.GeoDataFrame, gpd.GeoDataFrame]:
-    """Detections of a result (objects and candidates, ``emitted``), and its coverage."""
-    parts = [gpd.read_file(result, layer=name) for name in ("hazard_objects", "candidates")]
-    parts = [part.assign(emitted=flag) for part, flag in zip(parts, (True, False), strict=True)]
-    kept = [part for part in parts if len(part)] or parts[:1]
-    return pd.concat(kept, ignore_index=True), gpd.read_file(result, layer="coverage")
-
-
 def thermal(data: Path, work: Path, by: str) -> Row:
     """Thermal frames, each session (``s01``) or zone (``z1``) asked of a model that did not see it."""
     part = slice(0, 3) if by == "session" else slice(4, 6)
@@ -58,7 +51,7 @@ def thermal(data: Path, work: Path, by: str) -> Row:
         folder = work / f"thermal-{group}"
         fit_model("thermal", folder, [one for one in parts if one.site[part] != group], {})
         mine = [path for path in frames if path.name[part] == group]
-        found.append(tables_of(survey_files(folder, mine, ("thermal",), folder / "thermal.survey-model")))
+        found.append(detections_of(survey_files(folder, mine, ("thermal",), folder / "thermal.survey-model")))
     truth, reviewed = (gpd.read_file(data / "thermal" / "labels.gpkg", layer=name) for name in ("labels", "reviewed"))
     detections = pd.concat([one for one, _ in found if len(one)], ignore_index=True)
     coverage = pd.concat([one for _, one in found], ignore_index=True)
@@ -84,7 +77,7 @@ def photographs(data: Path, work: Path, name: str, site: str, parts: Sequence[Ex
 def drawn_row(ground: str, work: Path, scenes: Any, bands: tuple[str, ...], model: Path | None) -> Row:
     """Survey drawn pictures and compare with their truth."""
     paths, labels, reviewed = write_drawn(work / "imagery", scenes)
-    detections, coverage = tables_of(survey_files(work, paths, bands, model))
+    detections, coverage = detections_of(survey_files(work, paths, bands, model))
     return Row(ground, evaluate(detections, labels, reviewed, coverage, Evaluating(resolved_only=True)))
 
 

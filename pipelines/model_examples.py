@@ -16,6 +16,7 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
+from pipelines.grounds import APART_M, CRS, NORTH, WEST
 from survey.detection.scales import nearest_scale
 from survey.detection.search import search_picture
 from survey.hazards import classes
@@ -47,6 +48,10 @@ LEAST_STRENGTH = {"rgb": 3.0, "cir": 3.0, "thermal": 2.6}
 THERMAL_SCALES_M = {"mine_buried": (0.17, 0.24, 0.34, 0.48, 0.68)}
 
 _SIDE_PX = 1100
+# Pictures for learning hold about three times as many objects as those that probabilities are calibrated on.
+_DENSER = 3.0
+# Seeds from here on are never learned from.
+_UNSEEN = 7000
 
 
 @dataclass(frozen=True)
@@ -77,12 +82,16 @@ _IN_PHOTOS = {**_ANY, "mine_at": 22, "crater": 2.5, "trench": 0.4, "dugout": 0.3
 
 @dataclass(frozen=True)
 class Examples:
-    """Labelled candidates of one picture; features are held in half precision, which trees and networks bear."""
+    """Labelled candidates of one picture; features are held in half precision, which trees and networks bear.
+
+    ``place``, where it is kept, has the columns x, y and diameter in metres.
+    """
 
     features: NDArray[np.float16]
     codes: NDArray[np.object_]
     weights: NDArray[np.float64]
     site: str
+    place: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -110,18 +119,32 @@ def draw(task: Task, pilot: Pilot | None) -> Examples:
         settings = IntoSettings(objects_per_ha=_per_hectare(_IN_PHOTOS, photo.gsd_m))
         drawn, site = draw_into(photo, settings, task.seed, open_ground(photo)), Path(task.photo).parent.name
         return thinned(examples_of(drawn, site), pilot, task.seed)
+    drawn = draw_scene(_scene_settings(task, rng, 1.0), task.seed)
+    return thinned(examples_of(drawn, training_sites(1, first=task.seed)[0].name), pilot, task.seed)
+
+
+def draw_unseen(number: int, bands: tuple[str, ...]) -> DrawnScene:
+    """Draw a picture that no model learned from, in a place of its own, objects a third as dense.
+
+    What a model says of such pictures is what its probabilities are calibrated on.
+    """
+    task = Task(_UNSEEN + number, bands, None)
+    settings = _scene_settings(task, np.random.default_rng([task.seed, 9]), 1 / _DENSER)
+    place = settings.model_copy(update={"crs": CRS, "origin": (WEST + APART_M * number, NORTH)})
+    return draw_scene(place, task.seed)
+
+
+def _scene_settings(task: Task, rng: np.random.Generator, density: float) -> SceneSettings:
     kind = KINDS[rng.choice(len(KINDS), p=[k.share for k in KINDS])]
     gsd = float(np.exp(rng.uniform(*np.log(kind.gsd_m))))
-    place = training_sites(1, first=task.seed)[0]
-    scene = SceneSettings(
+    return SceneSettings(
         width_px=_SIDE_PX,
         height_px=_SIDE_PX,
         gsd_m=gsd,
         bands=task.bands,
-        objects_per_ha=_per_hectare(kind.objects, gsd),
-        site=place,
+        objects_per_ha={code: density * n for code, n in _per_hectare(kind.objects, gsd).items()},
+        site=training_sites(1, first=task.seed)[0],
     )
-    return thinned(examples_of(draw_scene(scene, task.seed), place.name), pilot, task.seed)
 
 
 def examples_of(drawn: DrawnScene, site: str) -> Examples:
@@ -215,4 +238,6 @@ def thermal_examples(folder: Path) -> Iterator[Examples]:
             x, y, found.diameter_m, labelled(outlines, here["class_code"].to_numpy(object), np.zeros(len(here)))
         )
         use = codes != UNDECIDED
-        yield Examples(found.features[use].astype(np.float16), codes[use], np.ones(int(use.sum())), path.name[:6])
+        place = np.column_stack([x, y, found.diameter_m])[use]
+        features = found.features[use].astype(np.float16)
+        yield Examples(features, codes[use], np.ones(int(use.sum())), path.name[:6], place)

@@ -91,7 +91,7 @@ def refuse(problems: Iterable[Problem], file: str, outcome: str) -> None:
     if not known:
         return
     more = f" And {len(known) - _SHOWN} more." if len(known) > _SHOWN else ""
-    raise LedgerError(f"{file}: {outcome} " + " ".join(f"{problem}." for problem in known[:_SHOWN]) + more)
+    raise LedgerError(f"{file}: {outcome} " + " ".join(f"{str(problem).rstrip('.')}." for problem in known[:_SHOWN]) + more)
 
 
 def square_metres(shape: BaseGeometry) -> float:

@@ -6,6 +6,7 @@ ground, their mean is better than either (docs/detection.md).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,8 @@ class Committee(BaseModel):
     epochs : int
     penalty : float
         L2 penalty on the weights of a network.
+    trees_share : float
+        Share of the vote that the trees have; the networks share the rest evenly.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,6 +58,7 @@ class Committee(BaseModel):
     hidden: tuple[int, ...] = (128, 64)
     epochs: int = Field(default=14, ge=1)
     penalty: float = Field(default=0.01, ge=0)
+    trees_share: float = Field(default=0.5, gt=0, le=1)
 
 
 def fit_trees(
@@ -123,7 +127,7 @@ def fit_committee(
     Returns
     -------
     VotingClassifier
-        Soft vote: half the trees' probability, half the mean of the networks'; classes 0 and 1.
+        Soft vote of the trees and the networks; classes 0 and 1.
     """
     members: list[Any] = [fit_trees(features, positive, weights, settings, seed)]
     if settings.networks:
@@ -132,7 +136,7 @@ def fit_committee(
         for number in range(settings.networks):
             members.append(_network(scaled, positive, weights, settings, seed + 1 + number))
             _fold_scaling(members[-1], centre, scale)
-    return _seated(members, features.shape[1])
+    return seated(members, settings.trees_share)
 
 
 def _network(
@@ -174,11 +178,19 @@ def _fold_scaling(network: MLPClassifier, centre: Floats, scale: Floats) -> None
             delattr(network, name)
 
 
-def _seated(members: list[Any], n_features: int) -> VotingClassifier:
+def seated(members: Sequence[Any], trees_share: float) -> VotingClassifier:
+    """Let fitted members vote: trees first, then networks.
+
+    Parameters
+    ----------
+    members : sequence of fitted classifiers of classes 0 and 1
+    trees_share : float
+        Share of the vote that the trees have where there are networks.
+    """
     named = [("trees", FrozenEstimator(members[0]))]
     named += [(f"network_{i}", FrozenEstimator(member)) for i, member in enumerate(members[1:], 1)]
-    # The trees weigh as much as all networks together.
-    weights = [max(1, len(members) - 1)] + [1] * (len(members) - 1)
+    networks = len(members) - 1
+    weights = [trees_share if networks else 1.0] + [(1 - trees_share) / networks for _ in members[1:]]
     vote = VotingClassifier(named, voting="soft", weights=weights, n_jobs=1)
     # The members are fitted; what fit() would add is set here, so that no row is looked at twice.
     vote.estimators_ = [member for _, member in named]

@@ -5,22 +5,18 @@ Everything that is measured or calibrated here is measured on groups (sites) tha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.special import logit
 from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
 from survey.errors import ModelError
+from survey.memory.calibration import Places, after, best_of_places, calibrated, platt
 from survey.memory.committee import Committee, fit_committee, fit_trees
 from survey.memory.labelling import NOTHING, UNDECIDED
-
-# Probabilities are held this far from 0 and 1 before their logit is taken.
-_EDGE = 1e-9
 
 
 class Training(BaseModel):
@@ -32,9 +28,6 @@ class Training(BaseModel):
         Who says whether it is a hazard object.
     folds : int
         Folds over groups, for held-out answers and calibration.
-    rarity : float
-        How many times rarer hazard objects are among the candidates of surveyed ground than among those learned
-        from: drawn scenes hold far more of them than any field. It weighs in the calibration only.
     seed : int
     """
 
@@ -42,7 +35,6 @@ class Training(BaseModel):
 
     committee: Committee = Committee()
     folds: int = Field(default=3, ge=2)
-    rarity: float = Field(default=1.0, gt=0)
     seed: int = 0
 
 
@@ -111,21 +103,37 @@ def fit(
     for inside, outside in folds.split(features, positive, groups):
         model = fit_committee(features[inside], positive[inside], weights[inside], settings.committee, settings.seed)
         raw[outside] = model.predict_proba(features[outside])[:, 1]
-    scores = logit(np.clip(raw, _EDGE, 1 - _EDGE))
-    expected = np.where(positive == 1, weights / settings.rarity, weights)
-    curve = LogisticRegression(C=np.inf).fit(scores[:, None], positive, sample_weight=expected)
-    slope, intercept = float(curve.coef_[0, 0]), float(curve.intercept_[0])
-    hazard = fit_committee(features, positive, weights, settings.committee, settings.seed)
-    named = positive == 1
-    classes, counts = np.unique(codes[named].astype(str), return_counts=True)
+    calibration = platt(raw, positive, weights)
+    hazard, namer = fit_pair(features, codes, weights, settings)
+    return Fitted(hazard, namer, calibration, calibrated(raw, calibration))
+
+
+def fit_pair(
+    features: NDArray[np.float32], codes: NDArray[np.object_], weights: NDArray[np.float64], settings: Training
+) -> tuple[VotingClassifier, HistGradientBoostingClassifier]:
+    """Fit both classifiers on every row: is it a hazard object, and which class is it."""
+    positive = codes != NOTHING
+    hazard = fit_committee(features, positive.astype(np.int64), weights, settings.committee, settings.seed)
+    classes, counts = np.unique(codes[positive].astype(str), return_counts=True)
     # Each class weighs the same, or the commonest would lend its name to the others.
     share = dict(zip(classes, 1.0 / counts, strict=True))
-    balance = np.array([share[code] for code in codes[named]]) * named.sum() / len(classes)
-    namer = fit_trees(features[named], codes[named].astype(str), balance, _NAMER, settings.seed)
-    return Fitted(hazard, namer, (slope, intercept), calibrated(raw, (slope, intercept)))
+    balance = np.array([share[code] for code in codes[positive]]) * positive.sum() / len(classes)
+    return hazard, fit_trees(features[positive], codes[positive].astype(str), balance, _NAMER, settings.seed)
 
 
-def calibrated(raw: NDArray[np.float64], calibration: tuple[float, float]) -> NDArray[np.float64]:
-    """Probability from a raw score (Platt 1999, Probabilistic outputs for support vector machines)."""
-    slope, intercept = calibration
-    return 1.0 / (1.0 + np.exp(-(slope * logit(np.clip(raw, _EDGE, 1 - _EDGE)) + intercept)))
+def calibrate_on_objects(
+    fitted: Fitted, codes: NDArray[np.object_], weights: NDArray[np.float64], places: Places
+) -> Fitted:
+    """Calibrate again on what a survey would show: of candidates that stand on each other only the likeliest.
+
+    Parameters
+    ----------
+    fitted : Fitted
+    codes : object array, shape (n,)
+        Of the rows it was fitted on.
+    weights : float array, shape (n,)
+    places : Places
+    """
+    shown = best_of_places(fitted.held_out, places)
+    curve = platt(fitted.held_out[shown], codes[shown] != NOTHING, weights[shown])
+    return replace(fitted, calibration=after(fitted.calibration, curve), held_out=calibrated(fitted.held_out, curve))

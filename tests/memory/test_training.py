@@ -5,9 +5,10 @@ import pytest
 from scipy.special import logit
 
 from survey.errors import ModelError
+from survey.memory.calibration import Places, best_of_places, calibrated
 from survey.memory.committee import Committee
 from survey.memory.labelling import UNDECIDED
-from survey.memory.training import Training, calibrated, fit
+from survey.memory.training import Training, calibrate_on_objects, fit
 
 SETTINGS = Training(
     committee=Committee(iterations=5, leaves=4, leaf_samples=5, feature_share=0.5, networks=1, hidden=(8,), epochs=3)
@@ -61,12 +62,6 @@ def test_a_site_is_never_asked_about_itself():
     assert not np.allclose(np.polyval(line, logit(before[~mine])), logit(after[~mine]), atol=1e-3)
 
 
-def test_the_curve_rises_and_leaves_probabilities():
-    raw = np.array([0.0, 0.2, 0.5, 1.0])
-    assert calibrated(raw, (1.0, 0.0)) == pytest.approx(raw, abs=1e-8)
-    assert (np.diff(calibrated(raw, (0.7, -1.0))) > 0).all()
-
-
 def one_site(features, codes, weights, groups):
     return features, codes, weights, np.zeros_like(groups)
 
@@ -92,10 +87,24 @@ def test_undecided_rows_are_refused():
         fit(features, codes, weights, groups, SETTINGS)
 
 
-def test_rarer_objects_are_less_probable():
-    features, codes, weights, groups = table()
-    usual = fit(features, codes, weights, groups, SETTINGS).held_out
-    rare = fit(features, codes, weights, groups, SETTINGS.model_copy(update={"rarity": 5.0})).held_out
-    assert (rare < usual).all()
-    share = np.average(codes != "", weights=np.where(codes != "", weights / 5, weights))
-    assert np.average(rare, weights=np.where(codes != "", weights / 5, weights)) == pytest.approx(share, abs=0.01)
+def test_objects_are_calibrated_as_a_survey_shows_them():
+    """Five candidates stand on every object, one on every other place: an object is the likeliest of its five."""
+    rng = np.random.default_rng(4)
+    objects, others = 60, 240
+    copies = np.r_[np.repeat(np.arange(objects), 5), objects + np.arange(others)]
+    codes = np.where(copies < objects, "mine_at", "").astype(object)
+    features = rng.normal(0, 1, (len(codes), 6)).astype(np.float32)
+    features[codes != "", 0] += 1.5
+    groups, weights = copies % 3, np.ones(len(codes))
+    places = Places(np.zeros(len(codes), int), copies * 10.0 + rng.uniform(0, 0.05, len(codes)), np.zeros(len(codes)),
+                    np.full(len(codes), 0.3))  # fmt: skip
+    fitted = fit(features, codes, weights, groups, SETTINGS)
+    on_objects = calibrate_on_objects(fitted, codes, weights, places)
+    shown = best_of_places(fitted.held_out, places)
+    assert shown.sum() == objects + others
+    right = codes[shown] != ""
+    assert on_objects.held_out[shown].mean() == pytest.approx(right.mean(), abs=0.01)
+    assert abs(fitted.held_out[shown].mean() - right.mean()) > 0.1
+    # One curve does both: what the model will answer is what was calibrated.
+    raw = calibrated(fitted.held_out, (1 / fitted.calibration[0], -fitted.calibration[1] / fitted.calibration[0]))
+    assert calibrated(raw, on_objects.calibration) == pytest.approx(on_objects.held_out, abs=1e-6)
