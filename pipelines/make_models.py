@@ -42,6 +42,7 @@ from survey.memory.matching import match
 from survey.memory.modelfile import save_model
 from survey.memory.negatives import fit_pilot
 from survey.memory.training import Fitted, Training, calibrate_on_objects, fit, fit_pair
+from survey.provenance import file_identity
 
 BAND_SETS = {"rgb": ("red", "green", "blue"), "cir": ("nir", "green", "blue"), "thermal": ("thermal",)}
 
@@ -99,7 +100,7 @@ def fit_model(name: str, folder: Path, parts: Sequence[Examples], data: dict[str
     folder : Path
     parts : sequence of Examples
     data : dict
-        For the card.
+        For the card; ``images``: SHA-256 of every image that was learned from.
     """
     features = np.concatenate([part.features for part in parts]).astype(np.float32)
     codes = np.concatenate([part.codes for part in parts])
@@ -114,7 +115,8 @@ def fit_model(name: str, folder: Path, parts: Sequence[Examples], data: dict[str
         "least_strength": LEAST_STRENGTH[name],
         "feature_set": FEATURE_SET,
         "settings": settings.model_dump(mode="json"),
-        "data": data
+        "images": data.get("images", []),
+        "data": {key: said for key, said in data.items() if key != "images"}
         | {
             "candidates": round(float(weights.sum())),
             "object_candidates_by_class": {str(code): int(n) for code, n in zip(known, counts, strict=True)},
@@ -214,10 +216,15 @@ def make_model(
         "drawn_scenes": 0 if thermal else scenes,
         "photo_crops_with_drawn_objects": 0 if thermal or not photos else crops,
         "photographs": sorted(credited),
+        "images": sorted(file_identity(image)["sha256"] for path in photos for image in _images_of(path)),
     }
     if keep is not None:
         keep_examples(keep, parts)
     return fit_model(name, folder, parts, data)
+
+
+def _images_of(path: Path) -> list[Path]:
+    return [path] if path.is_file() else sorted((path / "images").glob("*.tif"))
 
 
 def held_out_metrics(

@@ -91,7 +91,8 @@ def refuse(problems: Iterable[Problem], file: str, outcome: str) -> None:
     if not known:
         return
     more = f" And {len(known) - _SHOWN} more." if len(known) > _SHOWN else ""
-    raise LedgerError(f"{file}: {outcome} " + " ".join(f"{str(problem).rstrip('.')}." for problem in known[:_SHOWN]) + more)
+    said = " ".join(f"{str(problem).rstrip('.')}." for problem in known[:_SHOWN])
+    raise LedgerError(f"{file}: {outcome} {said}{more}")
 
 
 def square_metres(shape: BaseGeometry) -> float:
