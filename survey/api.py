@@ -158,7 +158,7 @@ def survey_tile(
     octaves = octaves_of(chip.pixels, chip.valid, a_pass)
     core = (tile.row0, tile.row1, tile.col0, tile.col1)
     found = search(octaves, chip.valid, (chip.row, chip.col), core, a_pass, model.least_strength)
-    probability, codes = judge(found.features, found.diameter_m, found.strength, model)
+    probability, codes = judge(found.features, found.diameter_m, found.strength, model, least=EMITTED)
     emitted = probability >= EMITTED
     found, probability, codes = found.take(emitted), probability[emitted], codes[emitted]
     sightings = _outlined(found, probability, octaves, chip, scene)
@@ -169,7 +169,11 @@ def survey_tile(
 
 
 def judge(
-    features: NDArray[np.float32], diameter_m: NDArray[np.float64], strength: NDArray[Any], model: Model
+    features: NDArray[np.float32],
+    diameter_m: NDArray[np.float64],
+    strength: NDArray[Any],
+    model: Model,
+    least: float = 0.0,
 ) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
     """Probability and class of candidates; where a model stands on an elder, the more probable of both.
 
@@ -181,6 +185,8 @@ def judge(
     features : float32 array, shape (n, number of features)
     diameter_m, strength : float arrays, shape (n,)
     model : Model
+    least : float
+        What surely lies below it may be told 0.
 
     Returns
     -------
@@ -188,7 +194,7 @@ def judge(
     codes : object array, shape (n,)
     """
     if model.elder is None:
-        probability = probability_of(features, model.hazard, model.calibration)
+        probability = probability_of(features, model.hazard, model.calibration, least)
         codes = np.full(len(probability), "unknown_object", dtype=object)
         named = probability >= EMITTED
         codes[named] = name_of(features[named], model.namer)
@@ -200,7 +206,7 @@ def judge(
     probability[mine | elsewhere] = 0.0
     looked = np.isin(diameter_m, [size for code in model.own_classes for size in model.scales_by_class[code]])
     own = np.zeros(len(probability))
-    own[looked] = probability_of(features[looked], model.hazard, model.calibration)
+    own[looked] = probability_of(features[looked], model.hazard, model.calibration, least)
     younger = own >= probability
     named = younger & (own >= EMITTED)
     codes[named] = name_of(features[named], model.namer)

@@ -9,6 +9,7 @@ root of the sum of squares. Candidates are the local maxima of that strength in 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -27,8 +28,6 @@ _CLUTTER = 1.2
 _APART = 0.55
 # Grey levels added to the clutter: below this, contrast is quantisation and sensor noise.
 _NOISE = 0.6
-# Colour differences are quieter than brightness and as telling.
-_WEIGHTS = (1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -37,13 +36,17 @@ class Strength:
 
     Attributes
     ----------
-    contrast : float32 array, shape (row, col, channel)
-        Signed difference of Gaussians over local clutter.
+    contrast : tuple of float32 arrays, shape (row, col)
+        Signed difference of Gaussians over local clutter, one array a channel.
     total : float32 array, shape (row, col)
     """
 
-    contrast: Floats
+    contrast: tuple[Floats, ...]
     total: Floats
+
+    def contrast_at(self, row: NDArray[np.int64], col: NDArray[np.int64]) -> Floats:
+        """Contrast of some pixels, shape (n, channel)."""
+        return np.column_stack([plane[row, col] for plane in self.contrast])
 
 
 def strength_of(octave: NDArray[np.uint8], diameter_px: float) -> Strength:
@@ -56,25 +59,29 @@ def strength_of(octave: NDArray[np.uint8], diameter_px: float) -> Strength:
     diameter_px : float
         Diameter looked for, in pixels of the octave.
     """
-    image = octave.astype(np.float32)
-    difference = _blur(image, _CENTRE * diameter_px) - _blur(image, _SURROUND * diameter_px)
-    rows, cols, bands = difference.shape
+    rows, cols, bands = octave.shape
     small = (cols // BLOCK, rows // BLOCK)
-    clutter = cv2.resize(np.abs(difference), small, interpolation=cv2.INTER_AREA).reshape(small[1], small[0], bands)
-    clutter = _blur(clutter, max(0.7, _CLUTTER * diameter_px / BLOCK))
-    around = cv2.resize(clutter, (cols, rows), interpolation=cv2.INTER_LINEAR).reshape(rows, cols, bands)
-    contrast = difference / (around + np.float32(_NOISE))
+    planes = []
     total = np.zeros((rows, cols), np.float32)
     for band in range(bands):
-        total += np.float32(_WEIGHTS[min(band, 2)]) * contrast[..., band] ** 2
-    return Strength(contrast, np.sqrt(total))
+        image = octave[..., band].astype(np.float32)
+        plane = _blur(image, _CENTRE * diameter_px)
+        plane -= _blur(image, _SURROUND * diameter_px)
+        clutter: Any = cv2.resize(np.abs(plane, out=image), small, interpolation=cv2.INTER_AREA)
+        clutter = _blur(clutter, max(0.7, _CLUTTER * diameter_px / BLOCK))
+        clutter += np.float32(_NOISE)
+        # Interpolation keeps a constant, so what is added before it is what would be added after it.
+        plane /= cv2.resize(clutter, (cols, rows), dst=image, interpolation=cv2.INTER_LINEAR)
+        total += np.multiply(plane, plane, out=image)
+        planes.append(plane)
+    return Strength(tuple(planes), np.sqrt(total, out=total))
 
 
 def _blur(image: Floats, sigma: float) -> Floats:
     radius = max(1, round(3 * sigma))
     kernel = cv2.getGaussianKernel(2 * radius + 1, sigma, cv2.CV_32F)
     blurred = cv2.sepFilter2D(image, cv2.CV_32F, kernel, kernel, borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(blurred, dtype=np.float32).reshape(image.shape)
+    return np.asarray(blurred, dtype=np.float32)
 
 
 def peaks_of(total: Floats, diameter_px: float, least: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

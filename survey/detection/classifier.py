@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from scipy.special import expit, logit
+from sklearn.ensemble import VotingClassifier
 
 EMITTED = 0.05
 """Least probability of an object that is kept at all (contract, Evaluation)."""
@@ -19,7 +20,7 @@ _NAMED = 0.5
 
 
 # Rows that are put to a classifier at once: matrix products round differently for other numbers of rows.
-_BATCH = 1024
+_BATCH = 256
 
 
 class Detection(BaseModel):
@@ -36,7 +37,9 @@ class Detection(BaseModel):
     families: tuple[str, ...] | None = None
 
 
-def probability_of(features: NDArray[np.float32], hazard: Any, calibration: tuple[float, float]) -> NDArray[np.float64]:
+def probability_of(
+    features: NDArray[np.float32], hazard: Any, calibration: tuple[float, float], least: float = 0.0
+) -> NDArray[np.float64]:
     """Calibrated probability that each candidate is a hazard object, shape (n,).
 
     Parameters
@@ -45,16 +48,38 @@ def probability_of(features: NDArray[np.float32], hazard: Any, calibration: tupl
     hazard : scikit-learn classifier of two classes, the second of which is "hazard"
     calibration : (slope, intercept)
         Of the logistic curve from the logit of the classifier's answer to a probability (Platt scaling).
+    least : float
+        Candidates that surely lie below it are told 0, without asking every member of a committee.
     """
     if len(features) == 0:
         return np.empty(0)
-    raw = np.clip(answers_of(hazard, features)[:, 1].astype(np.float64), _EDGE, 1 - _EDGE)
     slope, intercept = calibration
-    return np.asarray(expit(slope * logit(raw) + intercept))
+    enough = float(expit((logit(least) - intercept) / slope)) if least > 0 and slope > 0 else 0.0
+    raw = (
+        _vote(hazard, features, enough) if isinstance(hazard, VotingClassifier) else answers_of(hazard, features)[:, 1]
+    )
+    bounded = np.clip(raw.astype(np.float64), _EDGE, 1 - _EDGE)
+    return np.where(raw < enough, 0.0, expit(slope * logit(bounded) + intercept))
+
+
+def _vote(committee: VotingClassifier, features: NDArray[np.float32], enough: float) -> NDArray[np.float64]:
+    """Mean answer of the members by their weights; where it cannot reach ``enough`` any more, what it is so far."""
+    shares = np.asarray(committee.weights, dtype=np.float64) / np.sum(committee.weights)
+    # The first member, the trees, costs the most: it is asked last, and only where it can still matter.
+    members = list(zip(committee.estimators_, shares, strict=True))
+    total = np.zeros(len(features))
+    for member, share in members[1:]:
+        total += share * answers_of(member, features)[:, 1]
+    member, share = members[0]
+    open_ = np.flatnonzero(total + share >= enough)
+    total[open_] += share * answers_of(member, features[open_])[:, 1]
+    return total
 
 
 def answers_of(classifier: Any, features: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
     """Probabilities of the classes, shape (n, number of classes), each row the same whatever rows come with it."""
+    if len(features) == 0:
+        return np.empty((0, len(classifier.classes_)))
     short = -len(features) % _BATCH
     padded = np.concatenate([features, np.zeros((short, features.shape[1]), features.dtype)])
     parts = [classifier.predict_proba(padded[i : i + _BATCH]) for i in range(0, len(padded), _BATCH)]

@@ -18,7 +18,7 @@ FEWEST_PIXELS_ACROSS = 5.0
 _OCTAVES_A_PASS = 3
 
 # Sums of filter supports and patch radius, in diameters, and the blocks statistics are taken in.
-_REACH_IN_DIAMETERS = 5.0
+REACH_IN_DIAMETERS = 5.0
 BLOCK = 8
 
 
@@ -91,7 +91,7 @@ def plan_passes(gsd_m: float, scales_by_class: Mapping[str, Sequence[float]]) ->
                 pixel = gsd_m * 2**octave
                 scales += [(octave - level, diameter / pixel, diameter) for diameter in by_octave.pop(octave)]
         deepest = max(octave for octave, _, _ in scales)
-        reach = max(across * 2**octave for octave, across, _ in scales) * _REACH_IN_DIAMETERS
+        reach = max(across * 2**octave for octave, across, _ in scales) * REACH_IN_DIAMETERS
         multiple = BLOCK * 2**deepest
         halo = math.ceil(reach) + 4 * multiple
         passes.append(Pass(level, tuple(scales), halo, multiple, not passes, gsd_m * 2**level))

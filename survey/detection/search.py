@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from survey.detection.candidates import peaks_of, strength_of
 from survey.detection.channels import channels_of, fill_invalid, pyramid
 from survey.detection.features import detail_patches, measure, polar_patches
-from survey.detection.scales import BLOCK, Pass, plan_passes
+from survey.detection.scales import BLOCK, REACH_IN_DIAMETERS, Pass, plan_passes
 
 Ints = NDArray[np.int64]
 
@@ -87,15 +88,18 @@ def search(
     parts: list[Found] = []
     for octave, across, diameter in a_pass.scales:
         image = octaves[octave]
-        strength = strength_of(image, across)
-        row, col = peaks_of(strength.total, across, least)
         top, left = corner[0] >> octave, corner[1] >> octave
+        part = _around(core, image.shape[:2], (top, left), octave, across)
+        strength = strength_of(image[part], across)
+        row, col = peaks_of(strength.total, across, least)
+        row, col = row + part[0].start, col + part[1].start
         at_row, at_col = _middle(row + top, octave), _middle(col + left, octave)
         inside = (at_row >= core[0]) & (at_row < core[1]) & (at_col >= core[2]) & (at_col < core[3])
         row, col, at_row, at_col = row[inside], col[inside], at_row[inside], at_col[inside]
         seen = valid[at_row - corner[0], at_col - corner[1]]
         row, col = row[seen], col[seen]
         count = len(row)
+        here = row - part[0].start, col - part[1].start
         patches = polar_patches(image, row.astype(float), col.astype(float), across)
         detail = _detail(octaves, octave, row, col, across)
         parts.append(
@@ -105,11 +109,24 @@ def search(
                 col=col + left,
                 diameter_m=np.full(count, diameter),
                 diameter_px=np.full(count, across),
-                strength=strength.total[row, col],
-                features=measure(patches, detail, strength.contrast[row, col], (diameter, across)),
+                strength=strength.total[here],
+                features=measure(patches, detail, strength.contrast_at(*here), (diameter, across)),
             )
         )
     return Found(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])})
+
+
+def _around(
+    core: tuple[int, int, int, int], shape: tuple[int, int], start: tuple[int, int], octave: int, across: float
+) -> tuple[slice, slice]:
+    """Part of an octave that a size needs around a core: less than the chip, which is read for the largest size."""
+    reach = math.ceil(across * REACH_IN_DIAMETERS) + 4 * BLOCK
+
+    def side(low: int, high: int, first: int, count: int) -> slice:
+        begin, end = (low >> octave) - first - reach, (high >> octave) - first + reach
+        return slice(max(0, begin // BLOCK * BLOCK), min(count, -(-end // BLOCK) * BLOCK))
+
+    return side(core[0], core[1], start[0], shape[0]), side(core[2], core[3], start[1], shape[1])
 
 
 def _detail(

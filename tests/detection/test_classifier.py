@@ -48,3 +48,15 @@ class Undecided:
 def test_a_class_without_half_of_the_probability_is_not_named():
     features = np.array([[1.0], [-1.0]], np.float32)
     assert name_of(features, Undecided()).tolist() == ["mine_at", "unknown_object"]
+
+
+@pytest.mark.parametrize("least", [0.05, 0.3, 0.9])
+def test_asking_fewer_members_changes_nothing_from_the_least_on(asked, least):
+    committee, features = asked
+    features = features[:700]
+    for calibration in ((1.0, 0.0), (0.9, -1.5), (1.3, 0.8)):
+        plain = probability_of(features, committee, calibration)
+        quick = probability_of(features, committee, calibration, least)
+        shown = plain >= least
+        assert quick[shown].tobytes() == plain[shown].tobytes()
+        assert (quick[~shown] < least).all()
