@@ -20,8 +20,11 @@ WEST, NORTH, APART_M, CRS = 600_000.0, 4_400_000.0, 400.0, "EPSG:32638"
 """Pictures are laid out in a row, far enough apart that none overlaps another."""
 
 
-def survey_files(folder: Path, files: Iterable[Path], bands: Iterable[str], model: Path | None) -> Path:
-    """Survey imagery inside a district around all of it; returns the result's GeoPackage."""
+def survey_files(folder: Path, files: Iterable[Path], bands: Iterable[str], model: Path | None, more: str = "") -> Path:
+    """Survey imagery inside a district around all of it; returns the result's GeoPackage.
+
+    ``more`` is added to the job file.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     paths = [path.resolve() for path in files]
     outlines = []
@@ -37,7 +40,7 @@ def survey_files(folder: Path, files: Iterable[Path], bands: Iterable[str], mode
     (folder / "job.toml").write_text(
         f'[job]\nname = "benchmark"\noutput = "out"\n[imagery]\npaths = {[p.as_posix() for p in paths]}\n'
         f'bands = {{ {roles} }}\n[districts]\npath = "districts.geojson"\nname_field = "name"\ncode_field = "code"\n'
-        f"{chosen}"
+        f"{chosen}{more}"
     )
     summary = survey_job(read_job(folder / "job.toml"), How(workers=2), Quiet())
     if summary.exit_code:
