@@ -8,7 +8,9 @@ import subprocess
 from pathlib import Path
 
 PYTHON = "/usr/bin/python3"
+# The Python inside QGIS finds its library by the first python3 on the path: that must be the system's, not ours.
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL_ENV", "GDAL"))}
+ENVIRONMENT["PATH"] = f"/usr/bin:/bin:{os.environ.get('PATH', '')}"
 NEEDS = "needs QGIS: apt-get install qgis python3-qgis"
 
 
