@@ -19,10 +19,11 @@ from survey.detection.classifier import EMITTED, probability_of
 from survey.detection.features import FEATURE_SET
 from survey.errors import ModelError
 from survey.hazards import HazardClass, classes
+from survey.memory.calibration import Places
 from survey.memory.committee import Committee
 from survey.memory.drift import background
 from survey.memory.modelfile import elder_bytes, join_elder, save_model
-from survey.memory.training import Fitted, Training, fit
+from survey.memory.training import Fitted, Training, calibrate_on_objects, fit
 from survey.provenance import software_version
 
 if TYPE_CHECKING:
@@ -92,10 +93,27 @@ def recipe(n_objects: int, seed: int) -> Training:
     """How a model of so many objects is fitted."""
     if n_objects < _FEW_OBJECTS:
         small = Committee(
-            iterations=120, leaves=8, leaf_samples=15, l2=5.0, feature_share=0.2, hidden=(48,), epochs=10, penalty=0.3
+            iterations=120,
+            leaves=8,
+            leaf_samples=15,
+            l2=5.0,
+            feature_share=0.2,
+            networks=5,
+            hidden=(48,),
+            epochs=10,
+            penalty=0.3,
         )
         return Training(committee=small, folds=6, seed=seed)
     return Training(seed=seed)
+
+
+def fit_rows(data: Remembered, chosen: NDArray[np.bool_], settings: Training) -> Fitted:
+    """Fit on some rows of the memory, groups held out in turn; probabilities are of objects as a survey shows them."""
+    rows, groups = data.rows.take(chosen), data.groups[chosen]
+    numbers = np.unique(groups.astype(str), return_inverse=True)[1]
+    fitted = fit(rows.features, rows.codes, rows.weights, numbers, settings)
+    clips = np.unique(rows.clip.astype(str), return_inverse=True)[1]
+    return calibrate_on_objects(fitted, rows.codes, rows.weights, Places(clips, rows.x_m, rows.y_m, rows.diameter_m))
 
 
 def fit_challenger(data: Remembered, before: Model | None, request: Request) -> Challenger:
@@ -122,8 +140,7 @@ def fit_challenger(data: Remembered, before: Model | None, request: Request) -> 
     tested = np.isin(data.groups.astype(str), request.test_groups)
     learned = looked & ~tested
     settings = request.training or recipe(data.n_objects, request.seed)
-    numbers = np.unique(data.groups.astype(str), return_inverse=True)[1]
-    fitted = fit(rows.features[learned], rows.codes[learned], rows.weights[learned], numbers[learned], settings)
+    fitted = fit_rows(data, learned, settings)
     held_out = np.zeros(len(rows))
     held_out[learned] = fitted.held_out
     direct = looked & tested

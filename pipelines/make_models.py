@@ -9,23 +9,23 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.grounds import detections_of, survey_files, write_drawn
+from pipelines.calibrating import Shown, calibrate, said_of, survey_drawn, survey_photographs
 from pipelines.model_examples import (
     LEAST_STRENGTH,
     SCALES_M,
     THERMAL_SCALES_M,
     Examples,
     draw,
-    draw_unseen,
     keep_examples,
     tasks,
     thermal_examples,
@@ -33,12 +33,9 @@ from pipelines.model_examples import (
 )
 from survey.detection.features import FEATURE_SET
 from survey.detection.scales import nearest_scale
-from survey.memory.calibration import Places, calibrated, platt
+from survey.memory.calibration import Places
 from survey.memory.committee import Committee
-from survey.memory.comparison import Evaluating, compare
-from survey.memory.evaluation import evaluate
 from survey.memory.labelling import NOTHING
-from survey.memory.matching import match
 from survey.memory.modelfile import save_model
 from survey.memory.negatives import fit_pilot
 from survey.memory.training import Fitted, Training, calibrate_on_objects, fit, fit_pair
@@ -57,12 +54,11 @@ _THERMAL_TRAINING = Training(
 )
 TRAINING = {"rgb": _DRAWN_TRAINING, "cir": _DRAWN_TRAINING, "thermal": _THERMAL_TRAINING}
 
-UNSEEN_PICTURES = 80
-"""Pictures that are drawn and surveyed to calibrate a model of drawn ground on."""
-
 # The share of the pictures that is searched in full, to fit the pilot that thins out the others.
 _PILOT_SHARE = 10
 
+OWN_BANDS = {"brighton": "rgb", "seneca": "cir"}
+"""Sites whose photographs have the very bands of a model: it is measured on them, held out."""
 CREDITS = {
     "brighton": "drone_dataset_brighton_beach, BSD 2-Clause",
     "seneca": "odm_data_seneca, CC0 1.0",
@@ -90,7 +86,13 @@ def drawn_examples(name: str, photos: Sequence[Path], scenes: int, crops: int) -
         return parts + list(pool.map(partial(draw, pilot=pilot), rest, chunksize=2))
 
 
-def fit_model(name: str, folder: Path, parts: Sequence[Examples], data: dict[str, Any]) -> dict[str, Any]:
+def fit_model(
+    name: str,
+    folder: Path,
+    parts: Sequence[Examples],
+    data: dict[str, Any],
+    held_out: Mapping[str, Sequence[Path]] = MappingProxyType({}),
+) -> dict[str, Any]:
     """Fit, calibrate on ground that was not learned from, and write ``folder/NAME.survey-model`` and its card.
 
     Parameters
@@ -101,10 +103,14 @@ def fit_model(name: str, folder: Path, parts: Sequence[Examples], data: dict[str
     parts : sequence of Examples
     data : dict
         For the card; ``images``: SHA-256 of every image that was learned from.
+    held_out : mapping of site to photographs
+        Sites among the examples on which a model that was fitted without them is measured. Thermal frames hold out
+        their own sites.
     """
     features = np.concatenate([part.features for part in parts]).astype(np.float32)
     codes = np.concatenate([part.codes for part in parts])
     weights = np.concatenate([part.weights for part in parts])
+    sites = np.concatenate([np.full(len(part.codes), part.site, dtype=object) for part in parts])
     settings = TRAINING[name]
     scales_m = THERMAL_SCALES_M if name == "thermal" else SCALES_M
     known, counts = np.unique(codes[codes != NOTHING].astype(str), return_counts=True)
@@ -127,66 +133,46 @@ def fit_model(name: str, folder: Path, parts: Sequence[Examples], data: dict[str
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.survey-model"
     if name == "thermal":
-        fitted = _fit_on_sites(parts, features, codes, weights, settings)
+        groups = np.unique(sites.astype(str), return_inverse=True)[1]
+        fitted = _on_objects(parts, fit(features, codes, weights, groups, settings), codes, weights)
         pair = fitted.hazard, fitted.namer
         card["calibration"] = list(fitted.calibration)
         card["metrics"] = held_out_metrics(codes != NOTHING, fitted.held_out, weights)
     else:
         pair = fit_pair(features, codes, weights, settings)
-        save_model(path, *pair, card | {"calibration": [1.0, 0.0]}, reference)
-        card["calibration"], card["metrics"] = calibrate_on_unseen(path, BAND_SETS[name], UNSEEN_PICTURES)
+        raw = card | {"calibration": [1.0, 0.0]}
+        save_model(path, *pair, raw, reference)
+        table = features, codes, weights, sites, reference
+        grounds = [survey_drawn(path, BAND_SETS[name]), *_fit_apart(name, held_out, table, raw)]
+        curve, card["metrics"], card["threshold_at_fa_per_ha"] = calibrate(grounds)
+        card["calibration"] = list(curve)
+        card["limits"] += said_of(card["metrics"])
     save_model(path, *pair, card, reference)
     (folder / f"{name}.json").write_text(json.dumps(card, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return card
 
 
-def _fit_on_sites(
-    parts: Sequence[Examples],
-    features: NDArray[np.float32],
-    codes: NDArray[np.object_],
-    weights: NDArray[np.float64],
-    settings: Training,
+def _on_objects(
+    parts: Sequence[Examples], fitted: Fitted, codes: NDArray[np.object_], weights: NDArray[np.float64]
 ) -> Fitted:
-    """Fit real frames, each picture's site held out in turn, and calibrate on the objects those would show."""
-    sites = np.concatenate([np.full(len(part.codes), part.site, dtype=object) for part in parts])
-    fitted = fit(features, codes, weights, np.unique(sites.astype(str), return_inverse=True)[1], settings)
+    """Calibrate on the objects that the held-out frames would show."""
     x, y, diameter = np.concatenate([part.place for part in parts if part.place is not None]).T
     picture = np.concatenate([np.full(len(part.codes), number) for number, part in enumerate(parts)])
     return calibrate_on_objects(fitted, codes, weights, Places(picture, x, y, diameter))
 
 
-def calibrate_on_unseen(
-    model: Path, bands: tuple[str, ...], pictures: int
-) -> tuple[list[float], dict[str, float | None]]:
-    """Survey drawn pictures the model has not learned from; slope and intercept of its objects' probabilities.
-
-    Parameters
-    ----------
-    model : Path
-        Its calibration is the identity.
-    bands : tuple of str
-    pictures : int
-
-    Returns
-    -------
-    calibration : list of two floats
-    metrics : dict
-        What the calibrated model is worth on these pictures (drawn); two numbers of it were fitted there.
-    """
-    with ProcessPoolExecutor(2) as pool:
-        scenes = list(pool.map(partial(draw_unseen, bands=bands), range(pictures)))
-    settings = Evaluating(resolved_only=True, min_probability=0.0)
-    with tempfile.TemporaryDirectory() as place:
-        paths, truth, reviewed = write_drawn(Path(place) / "imagery", scenes)
-        detections, coverage = detections_of(survey_files(Path(place), paths, bands, model))
-    side = compare(detections, truth, reviewed, coverage, settings, [])
-    matches = match(side.found, side.known, settings.matching)
-    right = matches.hit | matches.part
-    curve = platt(side.found.probability, right, np.ones(len(right)))
-    surely = detections.assign(probability=calibrated(detections["probability"].to_numpy(), curve))
-    report = evaluate(surely, truth, reviewed, coverage, Evaluating(resolved_only=True))
-    kept = ("ap", "recall_max", "ece", "brier_skill", "n_truth", "hectares")
-    return list(curve), {f"unseen_drawn_{key}": report[key] for key in kept}
+def _fit_apart(
+    name: str, held_out: Mapping[str, Sequence[Path]], table: tuple[Any, ...], card: dict[str, Any]
+) -> Iterator[Shown]:
+    """Fit without each site in turn, and survey its photographs with that model."""
+    features, codes, weights, sites, reference = table
+    for site, files in held_out.items():
+        others = sites != site
+        pair = fit_pair(features[others], codes[others], weights[others], TRAINING[name])
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"without-{site}.survey-model"
+            save_model(path, *pair, card, reference)
+            yield survey_photographs(path, BAND_SETS[name], site, files)
 
 
 def make_model(
@@ -220,7 +206,9 @@ def make_model(
     }
     if keep is not None:
         keep_examples(keep, parts)
-    return fit_model(name, folder, parts, data)
+    own = sorted({path.parent.name for path in photos if OWN_BANDS.get(path.parent.name) == name})
+    held_out = {site: [path for path in photos if path.parent.name == site] for site in own}
+    return fit_model(name, folder, parts, data, held_out)
 
 
 def _images_of(path: Path) -> list[Path]:

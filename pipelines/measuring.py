@@ -75,6 +75,8 @@ class Rows:
     weights : float array
         How many candidates of reviewed ground a row stands for.
     diameter_m, strength : float arrays
+    x_m, y_m : float arrays
+        Where it lies on its clip, metres.
     example : object array
         ``example_id`` of the object it lies on; empty for none.
     clip : object array
@@ -86,6 +88,8 @@ class Rows:
     weights: NDArray[np.float64]
     diameter_m: NDArray[np.float64]
     strength: NDArray[np.float64]
+    x_m: NDArray[np.float64]
+    y_m: NDArray[np.float64]
     example: NDArray[np.object_]
     clip: NDArray[np.object_]
 
@@ -255,7 +259,8 @@ def measure_clip(clip: Clip, near: pd.DataFrame, search: Search) -> Rows:
     codes[codes == _HARMLESS] = NOTHING
     return Rows(
         found.features[chosen], codes[chosen], weights[chosen], found.diameter_m[chosen],
-        found.strength[chosen].astype(float), example[chosen], np.full(len(chosen), clip.clip_id, dtype=object),
+        found.strength[chosen].astype(float), x[chosen], y[chosen], example[chosen],
+        np.full(len(chosen), clip.clip_id, dtype=object),
     )  # fmt: skip
 
 
@@ -276,7 +281,7 @@ def _joined(parts: Sequence[Rows]) -> Rows:
 
 def _nothing() -> Rows:
     text, number = np.empty(0, dtype=object), np.empty(0)
-    return Rows(np.empty((0, 0), np.float32), text, number, number, number, text, text)
+    return Rows(np.empty((0, 0), np.float32), text, number, number, number, number, number, text, text)
 
 
 def _write(path: Path, rows: Rows, keys: set[str]) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import rasterio
 import shapely
 from numpy.typing import NDArray
+from rasterio.transform import from_origin
 from rasterio.windows import Window
 
 from pipelines.grounds import APART_M, CRS, NORTH, WEST
@@ -132,6 +133,17 @@ def draw_unseen(number: int, bands: tuple[str, ...]) -> DrawnScene:
     settings = _scene_settings(task, np.random.default_rng([task.seed, 9]), 1 / _DENSER)
     place = settings.model_copy(update={"crs": CRS, "origin": (WEST + APART_M * number, NORTH)})
     return draw_scene(place, task.seed)
+
+
+def draw_into_unseen(path: Path, bands: tuple[str, ...], number: int) -> DrawnScene:
+    """Draw objects into a whole real photograph, moved to a place of its own: about 60 a hectare of all kinds."""
+    with rasterio.open(path) as image:
+        gsd = abs(image.transform.a)
+        place = from_origin(WEST + APART_M * number, NORTH, gsd, gsd)
+        photo = Photo(image.read(), bands, place, CRS, gsd)
+    wanted = {code: n for code, n in _IN_PHOTOS.items() if n and classes()[code].resolved_at(gsd * 100)}
+    settings = IntoSettings(objects_per_ha={code: 60.0 * n / sum(wanted.values()) for code, n in wanted.items()})
+    return draw_into(photo, settings, _UNSEEN + number, open_ground(photo))
 
 
 def _scene_settings(task: Task, rng: np.random.Generator, density: float) -> SceneSettings:

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from pipelines.fitting import Challenger
+from pipelines.fitting import Challenger, fit_rows
 from pipelines.remembered import Remembered
 from survey.api import Model, judge, sizes_of
 from survey.detection.classifier import probability_of
 from survey.detection.features import FEATURE_SET
 from survey.memory.promotion import Answers, Promotion, compare, doubtful, losses
-from survey.memory.training import Training, fit
+from survey.memory.training import Training
 
 if TYPE_CHECKING:
     from pipelines.train import Request
@@ -148,10 +148,8 @@ def _refitted(
     of_its_classes = (rows.codes == "") | np.isin(rows.codes.astype(str), champion.own_classes)
     had = clip_known & example_known & looked & of_its_classes
     tested = np.isin(data.groups.astype(str), request.test_groups)
-    numbers = np.unique(data.groups.astype(str), return_inverse=True)[1]
     chosen = had & ~tested
-    settings = _settings_of(champion, challenger)
-    fitted = fit(rows.features[chosen], rows.codes[chosen], rows.weights[chosen], numbers[chosen], settings)
+    fitted = fit_rows(data, chosen, _settings_of(champion, challenger))
     answers = np.zeros(len(rows))
     never_saw = ~np.isin(data.groups.astype(str), np.unique(data.groups[chosen].astype(str)))
     direct = never_saw & looked

@@ -6,6 +6,7 @@ Everything that is measured or calibrated here is measured on groups (sites) tha
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,9 @@ class Training(BaseModel):
         Who says whether it is a hazard object.
     folds : int
         Folds over groups, for held-out answers and calibration.
+    object_share : float
+        Least share of the weight that objects have when the committee is fitted: of one object among a thousand
+        candidates networks learn little. Probabilities are calibrated with the true weights.
     seed : int
     """
 
@@ -35,6 +39,7 @@ class Training(BaseModel):
 
     committee: Committee = Committee()
     folds: int = Field(default=3, ge=2)
+    object_share: float = Field(default=0.05, ge=0, lt=1)
     seed: int = 0
 
 
@@ -101,7 +106,8 @@ def fit(
     folds = GroupKFold(min(settings.folds, groups_of_positives), shuffle=True, random_state=settings.seed)
     raw = np.zeros(len(codes))
     for inside, outside in folds.split(features, positive, groups):
-        model = fit_committee(features[inside], positive[inside], weights[inside], settings.committee, settings.seed)
+        heavier = _heavier(weights[inside], positive[inside], settings)
+        model = fit_committee(features[inside], positive[inside], heavier, settings.committee, settings.seed)
         raw[outside] = model.predict_proba(features[outside])[:, 1]
     calibration = platt(raw, positive, weights)
     hazard, namer = fit_pair(features, codes, weights, settings)
@@ -113,7 +119,8 @@ def fit_pair(
 ) -> tuple[VotingClassifier, HistGradientBoostingClassifier]:
     """Fit both classifiers on every row: is it a hazard object, and which class is it."""
     positive = codes != NOTHING
-    hazard = fit_committee(features, positive.astype(np.int64), weights, settings.committee, settings.seed)
+    heavier = _heavier(weights, positive, settings)
+    hazard = fit_committee(features, positive.astype(np.int64), heavier, settings.committee, settings.seed)
     classes, counts = np.unique(codes[positive].astype(str), return_counts=True)
     # Each class weighs the same, or the commonest would lend its name to the others.
     share = dict(zip(classes, 1.0 / counts, strict=True))
@@ -137,3 +144,11 @@ def calibrate_on_objects(
     shown = best_of_places(fitted.held_out, places)
     curve = platt(fitted.held_out[shown], codes[shown] != NOTHING, weights[shown])
     return replace(fitted, calibration=after(fitted.calibration, curve), held_out=calibrated(fitted.held_out, curve))
+
+
+def _heavier(weights: NDArray[np.float64], positive: NDArray[Any], settings: Training) -> NDArray[np.float64]:
+    """Weights in which objects have at least their share."""
+    share = settings.object_share
+    objects = positive.astype(bool)
+    factor = share / (1 - share) * weights[~objects].sum() / weights[objects].sum()
+    return np.where(objects, weights * max(1.0, factor), weights)

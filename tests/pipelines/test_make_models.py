@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 
-from pipelines import make_models
+from pipelines import calibrating, make_models
 from pipelines.model_examples import read_examples
 from survey.api import load_model
 from survey.memory.committee import Committee
@@ -17,13 +18,13 @@ SMALL = Training(committee=Committee(iterations=15, leaves=8, networks=1, hidden
 @pytest.mark.real
 def test_a_model_of_drawn_ground_is_calibrated_on_ground_it_has_not_learned_from(tmp_path, monkeypatch):
     monkeypatch.setitem(make_models.TRAINING, "rgb", SMALL)
-    monkeypatch.setattr(make_models, "UNSEEN_PICTURES", 6)
+    monkeypatch.setattr(make_models, "survey_drawn", partial(calibrating.survey_drawn, pictures=6))
     card = make_models.make_model("rgb", tmp_path, [], (20, 0), tmp_path / "examples.npz")
     model = load_model(tmp_path / "rgb.survey-model", ("red", "green", "blue"))
     assert json.loads((tmp_path / "rgb.json").read_text()) == card
     assert tuple(card["calibration"]) == pytest.approx(model.calibration)
     assert card["calibration"] != [1.0, 0.0]
-    assert card["metrics"]["unseen_drawn_n_truth"] > 20
+    assert card["metrics"]["drawn"]["n_truth"] > 20
     # Kept examples give the same classifiers.
     parts = read_examples(tmp_path / "examples.npz")
     assert sum(len(part.codes) for part in parts) > 1000
