@@ -103,7 +103,7 @@ def recipe(n_objects: int, seed: int) -> Training:
             epochs=10,
             penalty=0.3,
         )
-        return Training(committee=small, folds=6, seed=seed)
+        return Training(committee=small, folds=4, seed=seed)
     return Training(seed=seed)
 
 
