@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from pipelines.grounds import detections_of, survey_files, write_drawn
 from pipelines.model_examples import draw_into_unseen, draw_unseen
+from survey.detection.classifier import EMITTED
 from survey.memory.calibration import calibrated, platt
 from survey.memory.comparison import Evaluating, compare
 from survey.memory.evaluation import evaluate
@@ -79,7 +80,7 @@ def _surveyed(name: str, model: Path, bands: tuple[str, ...], scenes: Iterable[D
     return Shown(name, detections, coverage, truth, reviewed)
 
 
-def calibrate(grounds: Sequence[Shown]) -> tuple[tuple[float, float], dict[str, Any], dict[str, float]]:
+def calibrate(grounds: Sequence[Shown]) -> tuple[tuple[float, float], dict[str, Any]]:
     """Fit the curve, and say what it is worth on every ground.
 
     Parameters
@@ -90,13 +91,13 @@ def calibrate(grounds: Sequence[Shown]) -> tuple[tuple[float, float], dict[str, 
     Returns
     -------
     calibration : (slope, intercept)
-    metrics : dict
-        What the calibrated model is worth on each ground.
-    thresholds : dict
-        By false alarms per hectare.
+    said : dict
+        Parts of a card: ``metrics`` of each ground, ``threshold_at_fa_per_ha``, ``evaluation``.
     """
-    score, right, _ = grounds[0].scores()
+    score, right, drawn_ha = grounds[0].scores()
     curve = platt(score, right, np.ones(len(score)))
+    known = int(grounds[0].report(curve)["overall"]["n_truth"])
+    evaluation = evaluation_of("drawn ground", (calibrated(score, curve), right, drawn_ha), known)
     metrics = {}
     for ground in grounds:
         report = ground.report(curve)
@@ -108,7 +109,46 @@ def calibrate(grounds: Sequence[Shown]) -> tuple[tuple[float, float], dict[str, 
     alarms = np.sort(calibrated(score[~right], curve))[::-1]
     # A rate that the ground at hand is too small to show is not claimed.
     shown = [rate for rate in RATES if rate * hectares >= 2 and rate * hectares < len(alarms)]
-    return curve, metrics, {f"{rate:g}": float(alarms[int(rate * hectares)]) for rate in shown}
+    thresholds = {f"{rate:g}": float(alarms[int(rate * hectares)]) for rate in shown}
+    return curve, {"metrics": metrics, "threshold_at_fa_per_ha": thresholds, "evaluation": evaluation}
+
+
+def evaluation_of(
+    ground: str, scores: tuple[NDArray[np.float64], NDArray[np.bool_], float], known: int
+) -> dict[str, Any]:
+    """Curves for the report of a survey: FROC, and reliability of what is emitted in ten bins of equal size.
+
+    Parameters
+    ----------
+    ground : str
+        In words.
+    scores : (probability, right, hectares)
+        Of the objects a survey showed on ground that was not learned from.
+    known : int
+        Objects that are there.
+    """
+    probability, right, hectares = scores
+    order = np.argsort(-probability, kind="stable")
+    recall, false_alarms = np.cumsum(right[order]) / known, np.cumsum(~right[order]) / hectares
+    precision = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    hits = np.flatnonzero(right[order])
+    shown = hits[np.unique(np.linspace(0, len(hits) - 1, min(len(hits), 60)).astype(int))]
+    emitted = order[probability[order] >= EMITTED][::-1]
+    bins = np.array_split(emitted, min(10, len(emitted))) if len(emitted) else []
+    return {
+        "ground": ground,
+        "n_truth": known,
+        "hectares": hectares,
+        "ap": float(np.maximum.accumulate(precision[::-1])[::-1][hits].sum() / known),
+        "curves": {
+            "recall": [round(float(one), 4) for one in np.minimum(recall[shown], 1.0)],
+            "fa_per_ha": [round(float(one), 3) for one in false_alarms[shown]],
+            "reliability": [
+                {"claimed": round(float(probability[one].mean()), 4), "true": round(float(right[one].mean()), 4)}
+                for one in bins
+            ],
+        },
+    }
 
 
 def said_of(metrics: Mapping[str, Mapping[str, Any]]) -> str:

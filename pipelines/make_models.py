@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.calibrating import Shown, calibrate, said_of, survey_drawn, survey_photographs
+from pipelines.calibrating import Shown, calibrate, evaluation_of, said_of, survey_drawn, survey_photographs
 from pipelines.model_examples import (
     LEAST_STRENGTH,
     SCALES_M,
@@ -27,18 +27,19 @@ from pipelines.model_examples import (
     Examples,
     draw,
     keep_examples,
+    labelled_ground,
     tasks,
     thermal_examples,
     thinned,
 )
 from survey.detection.features import FEATURE_SET
 from survey.detection.scales import nearest_scale
-from survey.memory.calibration import Places
+from survey.memory.calibration import Places, best_of_places
 from survey.memory.committee import Committee
 from survey.memory.labelling import NOTHING
 from survey.memory.modelfile import save_model
 from survey.memory.negatives import fit_pilot
-from survey.memory.training import Fitted, Training, calibrate_on_objects, fit, fit_pair
+from survey.memory.training import Training, calibrate_on_objects, fit, fit_pair
 from survey.provenance import file_identity
 
 BAND_SETS = {"rgb": ("red", "green", "blue"), "cir": ("nir", "green", "blue"), "thermal": ("thermal",)}
@@ -134,31 +135,33 @@ def fit_model(
     path = folder / f"{name}.survey-model"
     if name == "thermal":
         groups = np.unique(sites.astype(str), return_inverse=True)[1]
-        fitted = _on_objects(parts, fit(features, codes, weights, groups, settings), codes, weights)
+        places = _places(parts)
+        fitted = calibrate_on_objects(fit(features, codes, weights, groups, settings), codes, weights, places)
         pair = fitted.hazard, fitted.namer
         card["calibration"] = list(fitted.calibration)
         card["metrics"] = held_out_metrics(codes != NOTHING, fitted.held_out, weights)
+        if "known_objects" in data:
+            shown = best_of_places(fitted.held_out, places)
+            scores = fitted.held_out[shown], codes[shown] != NOTHING, data["hectares"]
+            card["evaluation"] = evaluation_of("real frames of other sessions and zones", scores, data["known_objects"])
     else:
         pair = fit_pair(features, codes, weights, settings)
         raw = card | {"calibration": [1.0, 0.0]}
         save_model(path, *pair, raw, reference)
         table = features, codes, weights, sites, reference
         grounds = [survey_drawn(path, BAND_SETS[name]), *_fit_apart(name, held_out, table, raw)]
-        curve, card["metrics"], card["threshold_at_fa_per_ha"] = calibrate(grounds)
-        card["calibration"] = list(curve)
+        curve, said = calibrate(grounds)
+        card |= said | {"calibration": list(curve)}
         card["limits"] += said_of(card["metrics"])
     save_model(path, *pair, card, reference)
     (folder / f"{name}.json").write_text(json.dumps(card, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return card
 
 
-def _on_objects(
-    parts: Sequence[Examples], fitted: Fitted, codes: NDArray[np.object_], weights: NDArray[np.float64]
-) -> Fitted:
-    """Calibrate on the objects that the held-out frames would show."""
+def _places(parts: Sequence[Examples]) -> Places:
     x, y, diameter = np.concatenate([part.place for part in parts if part.place is not None]).T
     picture = np.concatenate([np.full(len(part.codes), number) for number, part in enumerate(parts)])
-    return calibrate_on_objects(fitted, codes, weights, Places(picture, x, y, diameter))
+    return Places(picture, x, y, diameter)
 
 
 def _fit_apart(
@@ -204,6 +207,8 @@ def make_model(
         "photographs": sorted(credited),
         "images": sorted(file_identity(image)["sha256"] for path in photos for image in _images_of(path)),
     }
+    if thermal:
+        data |= labelled_ground(photos)
     if keep is not None:
         keep_examples(keep, parts)
     own = sorted({path.parent.name for path in photos if OWN_BANDS.get(path.parent.name) == name})

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -253,3 +254,12 @@ def thermal_examples(folder: Path) -> Iterator[Examples]:
         place = np.column_stack([x, y, found.diameter_m])[use]
         features = found.features[use].astype(np.float16)
         yield Examples(features, codes[use], np.ones(int(use.sum())), path.name[:6], place)
+
+
+def labelled_ground(folders: Sequence[Path]) -> dict[str, Any]:
+    """Objects and hectares of folders of labelled frames."""
+    labels, reviewed = (
+        [gpd.read_file(folder / "labels.gpkg", layer=layer) for folder in folders] for layer in ("labels", "reviewed")
+    )
+    hectares = float(sum(table.area.sum() for table in reviewed) / 1e4)
+    return {"known_objects": sum(map(len, labels)), "hectares": hectares}

@@ -92,6 +92,8 @@ def render(
         families=_families(tables["hazard_objects"]),
         disclaimer=DISCLAIMER,
         record=facts,
+        # Curves are drawn above it, and nobody reads hundreds of digests.
+        card={key: said for key, said in (facts.get("model") or {}).items() if key not in ("evaluation", "images")},
         totals=_totals(tables),
         districts=_districts(tables["districts"]),
         classes_of_density=[(name, _CLASS_WORDS[name]) for name in DISTRICT_CLASSES],
@@ -103,7 +105,7 @@ def render(
         unresolved=_unresolved(tables["coverage"]),
         certain=_most_certain(tables["hazard_objects"], chips or {}),
         settings=json.dumps(facts.get("settings"), indent=2, ensure_ascii=False) if facts.get("settings") else "",
-        curves=_curves(facts.get("evaluation")),
+        curves=_curves((facts.get("model") or {}).get("evaluation")),
     )
 
 

@@ -104,10 +104,11 @@ def test_the_map_is_to_scale(result):
 
 def test_model_curves_are_drawn_where_there_are_any(result):
     curves = {"recall": [0.5, 1.0], "fa_per_ha": [0.1, 2.0], "reliability": [{"claimed": 0.5, "true": 0.4}]}
-    evaluation = {"ap": 0.9, "n_truth": 3, "hectares": 2.0, "n_sites": 1, "curves": curves}
-    text = render(result, RECORD | {"evaluation": evaluation})
+    evaluation = {"ap": 0.9, "n_truth": 3, "hectares": 2.0, "ground": "drawn ground", "curves": curves}
+    text = render(result, RECORD | {"model": {"version": "rgb-9", "evaluation": evaluation}})
     assert 'aria-label="Recall against false alarms per hectare"' in text
     assert "Average precision 0.900" in text
+    assert "3 known objects on 2.00 ha that it has not learned from (drawn ground)" in text
 
 
 def test_rejected_objects_are_not_counted(result):
