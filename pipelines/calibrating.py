@@ -96,8 +96,9 @@ def calibrate(grounds: Sequence[Shown]) -> tuple[tuple[float, float], dict[str, 
     """
     score, right, drawn_ha = grounds[0].scores()
     curve = platt(score, right, np.ones(len(score)))
-    known = int(grounds[0].report(curve)["overall"]["n_truth"])
-    evaluation = evaluation_of("drawn ground", (calibrated(score, curve), right, drawn_ha), known)
+    overall = grounds[0].report(curve)["overall"]
+    evaluation = evaluation_of("drawn ground", (calibrated(score, curve), right, drawn_ha), overall["n_truth"])
+    evaluation["ap"] = overall["ap"]
     metrics = {}
     for ground in grounds:
         report = ground.report(curve)
@@ -139,7 +140,7 @@ def evaluation_of(
         "ground": ground,
         "n_truth": known,
         "hectares": hectares,
-        "ap": float(np.maximum.accumulate(precision[::-1])[::-1][hits].sum() / known),
+        "ap": float(precision[hits].sum() / known),
         "curves": {
             "recall": [round(float(one), 4) for one in np.minimum(recall[shown], 1.0)],
             "fa_per_ha": [round(float(one), 3) for one in false_alarms[shown]],

@@ -248,7 +248,14 @@ train(Request(folder / "memory", folder / "models", with_shipped=False, force="t
 """
 
 
-@pytest.mark.parametrize("point", ["before the version", "before the promotion", "within the promotion"])
+@pytest.mark.parametrize(
+    "point",
+    [
+        pytest.param("before the version", marks=pytest.mark.real),
+        pytest.param("before the promotion", marks=pytest.mark.real),
+        "within the promotion",
+    ],
+)
 def test_a_kill_leaves_the_register_whole(own, point):
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, point, str(own), SMALL.model_dump_json()],

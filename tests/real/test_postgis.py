@@ -47,10 +47,9 @@ def server():
     folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
 
     def run(program, *arguments):
-        command = [PROGRAMS / program, *arguments]
-        if root:
-            command = ["runuser", "-u", "postgres", "--", *command]
-        subprocess.run([str(one) for one in command], check=True, cwd="/", stdout=subprocess.DEVNULL, timeout=120)
+        command = [str(one) for one in (PROGRAMS / program, *arguments)]
+        who = {"user": "postgres", "group": "postgres", "extra_groups": []} if root else {}
+        subprocess.run(command, check=True, cwd="/", stdout=subprocess.DEVNULL, timeout=120, **who)
 
     if root:
         shutil.chown(folder, "postgres")
