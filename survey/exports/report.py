@@ -299,10 +299,13 @@ def _curves(evaluation: Mapping[str, Any] | None) -> dict[str, Any] | None:
     curves = evaluation["curves"]
     froc, before = ["0,200"], 200.0
     for alarms, recall in zip(curves["fa_per_ha"], curves["recall"], strict=True):
+        if alarms > 10.0:
+            break
         # Square-root axis to 10 false alarms per hectare: the low rates are the ones that matter.
-        x, y = 300.0 * min(alarms / 10.0, 1.0) ** 0.5, 200.0 * (1.0 - recall)
+        x, y = 300.0 * (alarms / 10.0) ** 0.5, 200.0 * (1.0 - recall)
         froc += [f"{x:.1f},{before:.1f}", f"{x:.1f},{y:.1f}"]
         before = y
+    froc.append(f"300.0,{before:.1f}")
     reliable = [f"{300 * one['claimed']:.1f},{200 * (1 - one['true']):.1f}" for one in curves["reliability"]]
     ticks = [(300.0 * (rate / 10.0) ** 0.5, f"{rate:g}") for rate in (0.0, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0)]
     return {"froc": " ".join(froc), "reliability": " ".join(reliable), "ticks": ticks, "figures": evaluation}
