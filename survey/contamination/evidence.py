@@ -206,6 +206,8 @@ def _grounds(table: gpd.GeoDataFrame, accuracy_m: npt.NDArray[np.float64]) -> gp
         raise LayerError(f"Evidence row {int(np.argmax(wrong)) + 1} has coordinates that cannot be in its CRS.")
     flat = shapely.get_dimensions(shapes) == 2
     shapes[flat] = polygons_only(shapes[flat])
+    # A line whose points are all one is that point; it could not be split or buffered as a line.
+    shapes[~flat] = shapely.make_valid(shapes[~flat])
     missing = shapely.is_missing(shapes) | shapely.is_empty(shapes)
     if missing.any():
         raise LayerError(f"Evidence row {int(np.argmax(missing)) + 1} has no geometry. Locate it, or remove the row.")

@@ -138,13 +138,18 @@ def plausible(shapes: Geometries, crs: pyproj.CRS) -> Bools:
     """Return which shapes have coordinates that can be in a CRS; no geometry, no wrong coordinate."""
     bounds = shapely.bounds(shapes).reshape(len(shapes), 4)
     empty = shapely.is_missing(shapes) | shapely.is_empty(shapes)
+    # The bounds pass over a coordinate that is not a number.
+    coords, owner = shapely.get_coordinates(shapes, return_index=True)
+    numbers = np.ones(len(shapes), dtype=bool)
+    numbers[owner[~np.isfinite(coords).all(axis=1)]] = False
     if crs.is_geographic:
         per_degree = float(crs.axis_info[0].unit_conversion_factor) / np.radians(1.0)
         most = np.array([_MOST_LONGITUDE, _MOST_LATITUDE]) / per_degree
     else:
         most = np.full(2, _MOST_METRES / metres_per_unit(crs))
     with np.errstate(invalid="ignore"):
-        return np.asarray(empty | (np.abs(bounds) <= np.concatenate([most, most])).all(axis=1), dtype=bool)
+        within = (np.abs(bounds) <= np.concatenate([most, most])).all(axis=1)
+    return np.asarray(empty | (within & numbers), dtype=bool)
 
 
 def metres_per_unit(crs: pyproj.CRS) -> float:
