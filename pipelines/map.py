@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pipelines.engine.journal import Entry, Journal
     from pipelines.opening import Opened, OpenScene
     from survey.api import Model, Pass
+    from survey.contamination.terrain import Terrain
     from survey.imagery.scene import Scene
     from survey.imagery.tiles import Tile
     from survey.settings import Job
@@ -220,7 +221,9 @@ def _polygons(shapes: Any) -> list[Any]:
 def _context(job: Job, opened: Opened) -> Any:
     from survey.contamination.assessment import Context
 
-    return Context(area_of_interest=opened.area_of_interest, evidence=_evidence(job), land_cover=_land_cover(job))
+    return Context(
+        area_of_interest=opened.area_of_interest, evidence=_evidence(job), land_cover=read_land_cover(job.terrain)
+    )
 
 
 def _evidence(job: Job) -> gpd.GeoDataFrame | None:
@@ -231,12 +234,19 @@ def _evidence(job: Job) -> gpd.GeoDataFrame | None:
     return prepare_evidence(_vector(job.evidence.path, job.evidence.layer, "[evidence] path"), job.evidence)
 
 
-def _land_cover(job: Job) -> gpd.GeoDataFrame | None:
+def read_land_cover(terrain: Terrain) -> gpd.GeoDataFrame | None:
+    """Read the ground that limits methods, where the settings name a file of it.
+
+    Raises
+    ------
+    JobError
+        It cannot be read or used.
+    """
     from survey.contamination.terrain import prepare_land_cover
 
-    if job.terrain.land_cover is None:
+    if terrain.land_cover is None:
         return None
-    return prepare_land_cover(_vector(job.terrain.land_cover, None, "[terrain] land_cover"), job.terrain)
+    return prepare_land_cover(_vector(terrain.land_cover, None, "[terrain] land_cover"), terrain)
 
 
 def _vector(path: Path, layer: str | None, where: str) -> gpd.GeoDataFrame:
@@ -274,7 +284,7 @@ def check_map_settings(job: Job) -> None:
     read_evidence_table(job.evidence.table)
     read_fadeout(job.areas.fadeout)
     _evidence(job)
-    _land_cover(job)
+    read_land_cover(job.terrain)
 
 
 def asked_of_pixels(job: Job, model: Model) -> dict[str, Any]:

@@ -14,11 +14,8 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
 
-    from survey.contamination.assessment import Contamination
     from survey.exports.reviews import Harvest
 
-_SECTIONS = ("areas", "density", "methodology", "terrain", "evidence")
-"""Tables of the job file that the map plane obeys; they must agree."""
 _LEAST_M = 2.0
 _ERRORS = 3.0
 """Two jobs' objects are one where they lie within max(2 m, 3 x position error), as scenes of one job are."""
@@ -73,13 +70,14 @@ def merge(outputs: Sequence[Path], to: Path) -> list[Path]:
     """
     import pandas as pd
 
-    from survey.contamination.assessment import Context, assess
+    from pipelines.merge_settings import common_settings, context_of, with_statuses
+    from survey.contamination.assessment import assess
     from survey.errors import JobError
     from survey.exports import geopackage
     from survey.exports.project import write_project
     from survey.exports.report import write_report
     from survey.exports.tables import write_districts, write_run
-    from survey.layers import EVIDENCE, RUNS, conform
+    from survey.layers import EVIDENCE, RUNS
     from survey.provenance import digest
 
     if len({path.resolve() for path in outputs}) != len(outputs) or len(outputs) < 2:  # noqa: PLR2004
@@ -87,14 +85,17 @@ def merge(outputs: Sequence[Path], to: Path) -> list[Path]:
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise JobError(f"{to} holds something already; name a new folder.")
     parts = [_read(path) for path in outputs]
-    settings = _settings(parts)
+    records = {part.folder: part.record for part in parts}
+    settings = common_settings(records)
     ids = sorted(str(part.record.get("run_id", "")) for part in parts)
     run_id = digest(["merge", *ids])[:16]
     reviews, outlines = _verdicts(parts)
     objects, candidates = _objects(parts, run_id)
+    districts = _districts(parts)
     evidence = _joined([part.layers[EVIDENCE.name] for part in parts]).drop_duplicates("evidence_id")
-    context = Context(evidence=conform(evidence, EVIDENCE) if len(evidence) else None)
-    layers = assess(objects, [_pieces(part) for part in parts], _districts(parts), settings, run_id, context)
+    context = context_of(evidence, [part.layers["coverage"] for part in parts], districts, settings)
+    layers = assess(objects, [_pieces(part) for part in parts], districts, settings, run_id, context)
+    layers["hazard_areas"] = with_statuses(records, layers)
     runs = pd.concat([part.layers[RUNS.name] for part in parts], ignore_index=True).drop_duplicates("run_id")
     layers |= {"candidates": candidates, "reviews": reviews, "review_outlines": outlines, "runs": runs}
     chips: dict[str, bytes] = {}
@@ -128,29 +129,6 @@ def _read(folder: Path) -> _Output:
     return _Output(folder, json.loads(run.read_text(encoding="utf-8")), layers, found)
 
 
-def _settings(parts: Sequence[_Output]) -> Contamination:
-    from pydantic import ValidationError
-
-    from survey.contamination.assessment import Contamination
-    from survey.errors import JobError
-    from survey.provenance import canonical_json
-
-    first = parts[0]
-    sections = [{name: part.record.get("settings", {}).get(name, {}) for name in _SECTIONS} for part in parts]
-    for part, own in zip(parts[1:], sections[1:], strict=True):
-        for name in _SECTIONS:
-            if canonical_json(own[name]) != canonical_json(sections[0][name]):
-                raise JobError(
-                    f"{first.folder} and {part.folder} were made with different settings in [{name}]; joined, their "
-                    f"figures would mean two things. Run `survey map` on one with the other's settings, then join."
-                )
-    crs = first.record.get("settings", {}).get("job", {}).get("crs", "EPSG:4326")
-    try:
-        return Contamination.model_validate({"crs": crs, **{name: own for name, own in sections[0].items() if own}})
-    except ValidationError as error:
-        raise JobError(f"The settings in {first.folder / 'run.json'} cannot be used: {error}.") from error
-
-
 def _joined(tables: Sequence[Any]) -> Any:
     """Rows of several tables in the CRS of the first that has one."""
     import pandas as pd
@@ -182,11 +160,13 @@ def _districts(parts: Sequence[_Output]) -> gpd.GeoDataFrame:
 
 
 def _pieces(part: _Output) -> gpd.GeoDataFrame:
+    """Return the ground of a job's images, with why some of it was not analysed, and the dates they were taken on."""
     from survey.layers import COVERAGE_PIECES, conform
 
     table: Any = part.layers["coverage"]
-    seen = table[table["status"] != "not_analysed"].assign(acquired_at=None)
-    seen["image"] = seen["image"].fillna("")
+    seen = table[(table["status"] != "not_analysed") | table["image"].notna()]
+    dates = {str(one.get("name")): one.get("acquired_at") for one in part.record.get("imagery", [])}
+    seen = seen.assign(acquired_at=seen["image"].map(dates), image=seen["image"].fillna(""))
     for column in ("detectability", "gsd_cm"):
         seen[column] = seen[column].fillna(0.0)
     fitted: Any = conform(seen, COVERAGE_PIECES, crs=table.crs)
@@ -272,6 +252,7 @@ def _record(parts: Sequence[_Output], run_id: str, to: Path) -> dict[str, Any]:
             remote = path.startswith(("/vsi", "http:", "https:"))
             images.append(one if remote else one | {"path": os.path.relpath(part.folder / path, to)})
     models = sorted({str(record.get("model_version", "")) for record in records})
+    digests = {record.get("model_digest") for record in records}
     started = datetime.fromisoformat(min(record["started_at"] for record in records))
     finished = datetime.fromisoformat(max(record["finished_at"] for record in records))
     return run_record(
@@ -280,6 +261,8 @@ def _record(parts: Sequence[_Output], run_id: str, to: Path) -> dict[str, Any]:
         records[0].get("settings", {}),
         images,
         name=" + ".join(str(record.get("name", "")) for record in records),
+        # The card, where all jobs had the model that it describes.
+        **({"model": records[0]["model"]} if len(digests) == 1 and "model" in records[0] else {}),
         problems=[problem for record in records for problem in record.get("problems", [])],
         merged=[{key: record.get(key) for key in ("name", "run_id")} for record in records],
     )

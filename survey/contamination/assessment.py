@@ -165,6 +165,10 @@ def assess(
         cells = density_grid(ground, placed, land, settings.density)
         cut = cut_by_district(ground, footprints, land)
         by_class = class_square_metres(cut, ground, cells, settings.density.cell_m)
+        target = tables.Target(plane, settings.crs, run_id)
+        grid = tables.grid_layer(cells, districts, settings.density.cell_m, target)
+        interest = None if context.area_of_interest is None else area_on_plane(context.area_of_interest, plane)
+        seen = tables.coverage_layer(ground, cut.unseen, interest, target)
         drawn = drawing.result()
 
     ids = identities(members, drawn)
@@ -173,29 +177,29 @@ def assess(
     hazard = hazard_areas((objects, placed, records, context.land_cover), drawn, cells, (plane, land), settings)
     areas, shares = hazard.table.assign(area_id=ids), share_areas(hazard.table, land)
     areas = areas.join(tables.names_of(districts, largest_share(shares, len(areas))))
+    del cells, drawn
+    give_back_memory()
+    corners = tables.turning_points_layer(areas, hazard.benchmark, target)  # the largest, while little else is held
 
     totals = hectares(cut, ground, by_class).join(in_district(cut, ground, placed, shares, areas))
     totals = pd.DataFrame(districts.drop(columns="geometry")).reset_index(drop=True).join(totals)
-
-    target = tables.Target(plane, settings.crs, run_id)
-    interest = None if context.area_of_interest is None else area_on_plane(context.area_of_interest, plane)
+    seen_by_family = coverage_by_family(cut, ground, totals)
     _, evidence_class = imagery_types(objects, read_evidence_table(settings.evidence.table))
     found = tables.names_of(districts, placed["district"].to_numpy()).assign(
         evidence_class=evidence_class, area_id=by_object(areas["area_id"], placed, hazard.area_of)
     )
     by_family = objects_by_family(objects, placed, districts)
-    grid = tables.grid_layer(cells, districts, settings.density.cell_m, target)
-    del cells, placed  # a million rows each that nothing else asks for
+    del placed, ground, cut  # a million rows that nothing else asks for
     give_back_memory()
     return {
         "hazard_objects": tables.objects_layer(objects, found, target),
         "hazard_areas": tables.areas_layer(areas, target),
         "density_grid": grid,
         "districts": tables.districts_layer(totals, land, target),
-        "coverage": tables.coverage_layer(ground, cut.unseen, interest, target),
+        "coverage": seen,
         "area_districts": tables.area_districts_layer(shares, areas, districts),
-        "district_coverage": tables.district_coverage_layer(coverage_by_family(cut, ground, totals)),
-        "turning_points": tables.turning_points_layer(areas, hazard.benchmark, target),
+        "district_coverage": tables.district_coverage_layer(seen_by_family),
+        "turning_points": corners,
         "mine_rows": tables.rows_layer(hazard.rows, areas, target),
         "evidence": tables.evidence_layer(records, areas, hazard.area_of, target),
         "area_evidence": tables.area_evidence_layer(hazard.evidence, areas, target),

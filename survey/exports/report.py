@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from survey.exports.marks import mark_path
 from survey.exports.report_map import LITTLE_SEEN, Thumbnail, as_data, map_payload
 from survey.exports.styles import DENSITY, FAMILY_LABELS, FAMILY_MARKS
 from survey.exports.whole import write_text
@@ -131,7 +133,7 @@ def _percent(value: float) -> str:
 
 
 def _moment(value: str | None) -> str:
-    return "" if not value else value.replace("T", " ").replace("Z", " UTC")
+    return "" if not value else datetime.fromisoformat(value).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _totals(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
@@ -150,10 +152,12 @@ def _totals(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     }
 
 
-def _families(objects: pd.DataFrame) -> list[tuple[str, str]]:
-    """Words and colour of the families drawn."""
+def _families(objects: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """Words, colour and outline of the mark, of the families drawn."""
     there = set(objects["family"])
-    return [(FAMILY_LABELS[family], colour) for family, (_, colour) in FAMILY_MARKS.items() if family in there]
+    return [
+        (FAMILY_LABELS[one], colour, mark_path(mark)) for one, (mark, colour) in FAMILY_MARKS.items() if one in there
+    ]
 
 
 def _districts(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -165,7 +169,7 @@ def _districts(table: pd.DataFrame) -> list[dict[str, Any]]:
             {
                 **{str(name): None if pd.isna(value) else value for name, value in row.items()},
                 "words": _words_of(row["contamination_class"], row.get("mean_detectability")),
-                "confirmed_words": _CLASS_WORDS.get(row["confirmed_class"], ""),
+                "confirmed_words": _confirmed_words(row["confirmed_class"]),
                 "bar": [(name, 100.0 * value / whole) for name, value in shares.items() if whole and value > 0],
                 "looked_at_ha": whole,
             }
@@ -177,6 +181,10 @@ def _words_of(name: str | None, detectability: float | None) -> str:
     words = _CLASS_WORDS.get(name or "", "not assessed")
     little = detectability is not None and not pd.isna(detectability) and detectability < LITTLE_SEEN
     return f"{words}, and less than half could have been seen" if little and name == "none_detected" else words
+
+
+def _confirmed_words(name: str | None) -> str:
+    return "none confirmed" if name == "none_detected" else _CLASS_WORDS.get(name or "", "")
 
 
 def _by_class(objects: pd.DataFrame) -> list[dict[str, Any]]:

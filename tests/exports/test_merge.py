@@ -4,6 +4,7 @@ import json
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
+from importlib import resources
 
 import geopandas as gpd
 import pandas as pd
@@ -11,12 +12,12 @@ import pytest
 import shapely
 
 from pipelines.merge import merge
-from survey.contamination.assessment import Contamination, assess
+from survey.contamination.assessment import Contamination, Context, assess
 from survey.contamination.districts import prepare_districts
 from survey.errors import DistrictError, JobError, OutputError
 from survey.exports.geopackage import read, write
 from survey.exports.tables import write_run
-from survey.layers import COVERAGE_PIECES, DISTRICTS, HAZARD_OBJECTS, REVIEWS, RUNS, conform
+from survey.layers import COVERAGE, COVERAGE_PIECES, DISTRICTS, HAZARD_OBJECTS, REVIEWS, RUNS, conform
 from survey.provenance import run_record
 
 CRS, X0, Y0 = "EPSG:32638", 692_000.0, 4_361_000.0
@@ -27,7 +28,7 @@ def square(x, y, side):
     return shapely.MultiPolygon([shapely.box(X0 + x, Y0 + y, X0 + x + side, Y0 + y + side)])
 
 
-def a_job(folder, name, west, spots, settings=None, district_side=1000.0, gsd=2.0):
+def a_job(folder, name, west, spots, settings=None, district_side=1000.0, gsd=2.0, more=(), interest=None):
     """A job that looked at 200 m x 200 m and saw anti-tank mines at the given spots (metres from the corner)."""
     pieces = {
         "image": f"{name}.tif", "status": "analysed", "reason": "", "families": "AT;UXO", "detectability": 0.9,
@@ -46,7 +47,8 @@ def a_job(folder, name, west, spots, settings=None, district_side=1000.0, gsd=2.
     )  # fmt: skip
     objects = conform(gpd.GeoDataFrame(objects, geometry=outlines.to_crs("EPSG:4326")), HAZARD_OBJECTS)
     boundary = gpd.GeoDataFrame({"n": ["Fuzuli"], "c": ["FUZ"]}, geometry=[square(0, 0, district_side)], crs=CRS)
-    layers = assess(objects, [coverage], prepare_districts(boundary, "n", "c"), Contamination(), name)
+    ground, context = prepare_districts(boundary, "n", "c"), Context(area_of_interest=interest)
+    layers = assess(objects, [coverage, *more], ground, Contamination(), name, context)
     row = {"run_id": name, "started_at": WHEN, "finished_at": WHEN, "software_version": "1", "model_version": "m",
            "settings_digest": "s", "imagery_digest": "i", "n_tiles": 1, "n_failed": 0}  # fmt: skip
     layers["runs"] = conform(pd.DataFrame([row]), RUNS)
@@ -119,3 +121,52 @@ def test_jobs_that_cannot_be_joined(jobs, tmp_path):
     with pytest.raises(OutputError, match=r"no run\.json"):
         merge([jobs[0], tmp_path], tmp_path / "x")
     assert not (tmp_path / "x").exists()
+
+
+def test_a_file_of_the_settings_is_what_it_holds_wherever_it_lies(jobs, tmp_path):
+    """Two jobs in folders of their own, each with its copy of one rule table; a third with another one."""
+    rules = (resources.files("survey.contamination") / "methods.toml").read_text(encoding="utf-8")
+    for job, text in (*((job, rules) for job in jobs), (tmp_path / "other", rules + "\n# changed\n")):
+        if not job.exists():
+            a_job(job, "other", 100, [(150, 150, 0.9)])
+        (job / "methods.toml").write_text(text, encoding="utf-8")
+        record = json.loads((job / "run.json").read_text())
+        record["settings"] = {"methodology": {"path": str(job / "methods.toml"), "limits": {}}}
+        write_run(job / "run.json", record)
+    merge(jobs, tmp_path / "both")
+    with pytest.raises(JobError, match=r"different settings in \[methodology\] \(path\)"):
+        merge([jobs[0], tmp_path / "other"], tmp_path / "x")
+
+
+def test_dates_and_reasons_of_ground_not_analysed_come_along(jobs, tmp_path):
+    for job in jobs:
+        record = json.loads((job / "run.json").read_text())
+        record["imagery"] = [{"name": f"{job.name}.tif", "path": f"../{job.name}.tif", "acquired_at": WHEN}]
+        write_run(job / "run.json", record)
+    pieces = {
+        "image": "far.tif", "status": "not_analysed", "reason": "tile failed: truncated file", "families": "",
+        "detectability": 0.0, "gsd_cm": 2.0,
+    }  # fmt: skip
+    lost = conform(gpd.GeoDataFrame([pieces], geometry=[square(600, 600, 50)], crs=CRS), COVERAGE_PIECES)
+    far = a_job(tmp_path / "far", "far", 600, [(650, 150, 0.9)], more=[lost])
+    merge([*jobs, far], tmp_path / "all")
+    district = read(tmp_path / "all" / "survey.gpkg", DISTRICTS).iloc[0]
+    assert district["imagery_from"] == pd.Timestamp(WHEN)
+    coverage = read(tmp_path / "all" / "survey.gpkg", COVERAGE)
+    assert coverage.loc[coverage["image"] == "far.tif", "reason"].tolist() == ["", "tile failed: truncated file"]
+    assert coverage.loc[coverage["reason"] == "tile failed: truncated file", "area_ha"].iloc[0] == pytest.approx(0.25)
+
+
+def test_ground_that_no_job_was_to_look_at_stays_outside_the_interest(tmp_path):
+    south = gpd.GeoDataFrame(geometry=[square(0, 0, 500)], crs=CRS)
+    jobs = [
+        a_job(tmp_path / name, name, west, [(west + 50, 150, 0.9)], interest=south)
+        for name, west in (("one", 100), ("two", 400))
+    ]
+    merge(jobs, tmp_path / "both")
+    coverage = read(tmp_path / "both" / "survey.gpkg", COVERAGE)
+    hectares = coverage.groupby("reason")["area_ha"].sum()
+    own = read(jobs[0] / "survey.gpkg", COVERAGE).groupby("reason")["area_ha"].sum()
+    assert hectares["outside the area of interest"] == pytest.approx(own["outside the area of interest"], abs=1e-3)
+    district = read(tmp_path / "both" / "survey.gpkg", DISTRICTS).iloc[0]
+    assert district["analysed_ha"] == pytest.approx(6.0, abs=0.01), "what lies beyond the interest was not analysed"

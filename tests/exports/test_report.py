@@ -11,9 +11,11 @@ import pytest
 import shapely
 
 from survey.errors import OutputError
+from survey.exports.marks import mark_path
 from survey.exports.qgis import layer_style
 from survey.exports.report import render, write_report
 from survey.exports.report_map import MOST_OBJECTS, Thumbnail, map_payload
+from survey.exports.styles import FAMILY_MARKS
 from survey.layers import OUTPUT_LAYERS
 from survey.provenance import run_record
 from tests.exports.example_result import a_result
@@ -129,3 +131,17 @@ def test_missing_values_are_no_trouble(result):
     result["districts"]["method_primary"] = pd.Series([None, None], dtype="str")
     result["hazard_objects"]["district_name"] = pd.Series([None] * 6, dtype="str")
     assert "None" not in re.sub(r"<script.*?</script>", "", render(result, RECORD), flags=re.S)
+
+
+def test_the_key_shows_the_marks_that_the_map_draws(result):
+    text = render(result, RECORD)
+    marks = {colour: path for path, colour in re.findall(r'<path d="([^"]+)" fill="(#\w+)"', text)}
+    assert marks["#CC0000"] == mark_path("square")
+    assert marks["#F0E442"] == mark_path("circle")
+    assert len({mark_path(shape) for shape, _ in FAMILY_MARKS.values()}) == len({s for s, _ in FAMILY_MARKS.values()})
+
+
+def test_the_moment_is_read_to_the_minute(result):
+    when = datetime(2026, 4, 2, 9, 0, 12, 345678, tzinfo=UTC)
+    record = run_record({"run_id": "abc"}, (when, when), {}, [], name="job")
+    assert "2026-04-02 09:00 UTC" in render(result, record)
