@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
-from survey.exports.styles import DENSITY, FAMILY_LABELS, FAMILY_MARKS, INDICATION
+from survey.exports.styles import FAMILY_LABELS, FAMILY_MARKS, INDICATION
 
 MARKS = {"circle": "o", "star": "*", "semi_circle": "D", "square": "s", "pentagon": "p", "triangle": "^",
          "diamond": "d", "cross_fill": "X", "hexagon": "h"}  # fmt: skip
@@ -34,7 +34,9 @@ def mark(axes, size: float) -> None:
     for family, group in objects.groupby("family"):
         shape, colour = FAMILY_MARKS[family]
         points = group.geometry.centroid
-        axes.scatter(points.x, points.y, marker=MARKS[shape], s=size, color=colour, edgecolor="white", linewidth=0.5, zorder=3)
+        axes.scatter(
+            points.x, points.y, marker=MARKS[shape], s=size, color=colour, edgecolor="white", linewidth=0.5, zorder=3
+        )
 
 
 mark(axes, 26)
@@ -78,8 +80,8 @@ top.set_title("Close up: class and calibrated probability, all unverified", loc=
 bottom.axis("off")
 heads = ("district", "analysed", "not assess-\nable", "not\nanalysed", "hazard\narea", "objects")
 rows = [
-    [row.district_name, f"{row.analysed_ha:.2f} ha", f"{row.not_assessable_ha:.2f} ha", f"{row.not_analysed_ha:,.0f} ha",
-     f"{row.hazard_area_ha:.2f} ha", str(row.n_objects)]
+    [row.district_name, f"{row.analysed_ha:.2f} ha", f"{row.not_assessable_ha:.2f} ha",
+     f"{row.not_analysed_ha:,.0f} ha", f"{row.hazard_area_ha:.2f} ha", str(row.n_objects)]
     for row in table.itertuples()
 ]  # fmt: skip
 drawn = bottom.table(rows, colLabels=heads, loc="upper left", cellLoc="right", colLoc="right", edges="horizontal",
@@ -90,8 +92,8 @@ for cell in drawn.get_celld().values():
     cell.set_edgecolor(LIGHT)
 shown = [family for family in FAMILY_MARKS if family in set(objects["family"])]
 handles = [
-    Line2D([], [], linestyle="", marker=MARKS[FAMILY_MARKS[one][0]], color=FAMILY_MARKS[one][1], label=FAMILY_LABELS[one])
-    for one in shown
+    Line2D([], [], linestyle="", marker=MARKS[shape], color=colour, label=FAMILY_LABELS[one])
+    for one, (shape, colour) in ((one, FAMILY_MARKS[one]) for one in shown)
 ] + [
     Patch(facecolor=INDICATION, edgecolor="#ff0000", label="Hazard area, proposed: an indication"),
     Line2D([], [], color=INK, linestyle="--", label="District boundary"),
