@@ -12,7 +12,9 @@ report = evaluate(result() / "survey.gpkg", SAMPLE / "truth.gpkg")
 curve, operating = report["curves"], report["operating"]
 figure = Figure(figsize=(10, 4.1), layout="constrained")
 left, right = figure.subplots(1, 2)
-left.step(curve["fa_per_ha"], curve["recall"], where="post", color=ACCENT, linewidth=2, label="this model, on the sample")
+left.step(
+    curve["fa_per_ha"], curve["recall"], where="post", color=ACCENT, linewidth=2, label="this model, on the sample"
+)
 for name, values, style in (
     ("brightness blobs, no classifier", report["baseline"]["recall_at_fa_per_ha"], "--"),
     ("blind guesses", report["floors"]["blind"]["recall_at_fa_per_ha"], ":"),
@@ -23,7 +25,9 @@ left.plot(*at, "^", color=INK, markersize=9)
 left.annotate(f"threshold 0.5: {at[1]:.0%} found,\n{at[0]:.0f} false alarms per ha", at, xytext=(14, -52),
               textcoords="offset points", ha="left", fontsize=9, arrowprops={"arrowstyle": "-", "color": QUIET})  # fmt: skip
 left.plot(1.0, 0.9, "*", color="#cc0000", markersize=13, label="goal: 90 % at 1 per ha")
-left.set(xscale="symlog", xlim=(0, 3000), ylim=(0, 1.02), xlabel="false alarms per hectare", ylabel="share of items found")
+left.set(
+    xscale="symlog", xlim=(0, 3000), ylim=(0, 1.02), xlabel="false alarms per hectare", ylabel="share of items found"
+)
 left.legend(loc="upper left", bbox_to_anchor=(0, 0.82), fontsize=8, frameon=False)
 left.set_title(f"FROC, {report['n_truth']} drawn items on {report['hectares']:.2f} ha", loc="left", fontsize=10)
 threshold, alarms = np.array(curve["threshold"]), np.array(curve["fa_per_ha"])

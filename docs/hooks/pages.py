@@ -133,7 +133,9 @@ def _model_of(annotation) -> type[BaseModel] | None:
 
 
 def _type(annotation) -> str:
-    text = annotation.__name__ if isinstance(annotation, type) and not hasattr(annotation, "__args__") else str(annotation)
+    text = (
+        annotation.__name__ if isinstance(annotation, type) and not hasattr(annotation, "__args__") else str(annotation)
+    )
     text = re.sub(r"\b(typing|pathlib|datetime|collections\.abc|_local)\.|", "", text).replace("NoneType", "None")
     return f"`{text.replace(' | None', '')}`".replace("|", "\\|")
 
@@ -152,7 +154,14 @@ def layers() -> str:
              "is empty, with its types.", ""]  # fmt: skip
     for layer in OUTPUT_LAYERS:
         geometry = getattr(layer, "geometry", None)
-        lines += [f"## {layer.name}", "", f"{layer.title}. Geometry: {geometry or 'none'}.", "", "| column | kind | unit | |", "|---|---|---|---|"]
+        lines += [
+            f"## {layer.name}",
+            "",
+            f"{layer.title}. Geometry: {geometry or 'none'}.",
+            "",
+            "| column | kind | unit | |",
+            "|---|---|---|---|",
+        ]
         lines += [f"| `{one.name}` | {one.kind} | {one.unit or ''} | {_meaning(one)} |" for one in layer.columns]
         lines += [""]
     return "\n".join(lines)
@@ -174,7 +183,12 @@ def models() -> str:
         card = json.loads(path.read_text(encoding="utf-8"))
         data, metrics = card["data"], card["metrics"]
         lines += [f"## {card['version']}", "", f"**Limits.** {card['limits']}", ""]
-        lines += ["| | |", "|---|---|", f"| bands | {', '.join(card['roles'])} |", f"| measures | `{card['feature_set']}` |"]
+        lines += [
+            "| | |",
+            "|---|---|",
+            f"| bands | {', '.join(card['roles'])} |",
+            f"| measures | `{card['feature_set']}` |",
+        ]
         lines += [f"| {_cell(key.replace('_', ' '))} | {_value(value)} |" for key, value in data.items()
                   if not isinstance(value, dict)]  # fmt: skip
         lines += [f"| {_cell(key.replace('_', ' '))} | {_value(value)} |" for key, value in metrics.items()
