@@ -23,6 +23,7 @@ NOT_RUN = {
     r"pre-commit": "changes a checkout; its hooks are the checks of .ci/run",
     r"pytest": "runs these tests",
     r"survey models rollback": "needs two promotions; tests/memory/test_register.py",
+    r"survey ledger evidence": "no accident of the sample has its place recorded; tests/ledger/test_ledger_commands.py",
     r"survey merge out/fuzuli-april": "needs two surveys of neighbouring ground; tests/exports/test_merge.py",
 }
 """Pattern of a command to the reason why no test runs it as it stands in a document."""

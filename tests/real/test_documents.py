@@ -48,6 +48,11 @@ def settled(folder, surveyed):
         source = surveyed / name
         shutil.copytree(source, folder / name) if source.is_dir() else shutil.copyfile(source, folder / name)
     shutil.copyfile(surveyed / "ledger.csv", folder / "april.csv")
+    labels = gpd.read_file(surveyed / "labels.gpkg", layer="labels").replace({"class_code": {"mine_at": "tm_57"}})
+    labels.to_file(folder / "my-survey" / "tm_57.gpkg", layer="labels")
+    gpd.read_file(surveyed / "labels.gpkg", layer="reviewed").to_file(
+        folder / "my-survey" / "tm_57.gpkg", layer="reviewed"
+    )
     return folder
 
 
