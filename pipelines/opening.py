@@ -12,14 +12,12 @@ import geopandas as gpd
 import pyogrio
 import shapely
 
-from survey.api import Model, Pass, Scene, load_model, passes, region_of
+from survey.api import Model, Pass, Scene, load_model, passes, pieces, region_of
 from survey.contamination.districts import prepare_districts
 from survey.errors import DistrictError, ImageryError, JobError, ModelError, SurveyError
-from survey.imagery.chips import level_grid
 from survey.imagery.scene import Imagery, open_scene
 from survey.imagery.stac import images_of
-from survey.imagery.tiles import Tile, Tiling, cut
-from survey.imagery.visibility import cell_pixels
+from survey.imagery.tiles import Tile, Tiling
 from survey.provenance import digest, file_identity
 from survey.settings import Job
 
@@ -51,15 +49,7 @@ class OpenScene:
 
     def tiles(self, tiling: Tiling) -> Iterator[tuple[Pass, Tile]]:
         """Yield the tiles of every pass that touch the region."""
-        a, b, _, d, e, _ = self.scene.grid.transform
-        unit_per_m = abs(a * e - b * d) ** 0.5 / self.scene.grid.gsd_m
-        # A coverage cell belongs to the tile of its first pixel, and is judged with its neighbours: read the tiles of
-        # all cells that touch the region, and of the cells around those.
-        cell_m = cell_pixels(self.finest.gsd_m) * self.finest.gsd_m
-        reach = self.region.buffer(4 * cell_m * unit_per_m, quad_segs=2)
-        for a_pass in self.passes:
-            for tile in cut(level_grid(self.scene, a_pass.level), a_pass.level, tiling, reach):
-                yield a_pass, tile
+        yield from pieces(self.scene, self.passes, tiling, self.region)
 
 
 @dataclass(frozen=True)

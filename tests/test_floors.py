@@ -45,7 +45,7 @@ def test_floor(path):
         assert rooms <= GROUND | {here}
     else:
         assert here in TOP
-        assert rooms <= GROUND | STAGES
+        assert rooms <= GROUND | STAGES | {here}
     strangers = {name.split(".")[0] for name in imports(path)} & set(SILENT)
     assert not strangers, "the library neither prints nor knows its tools"
 

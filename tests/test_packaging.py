@@ -12,7 +12,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-CONDA_NAMES = {"matplotlib-base": "matplotlib", "psycopg-c": "psycopg-binary", "py-opencv": "opencv-python-headless"}
+CONDA_NAMES = {
+    "matplotlib-base": "matplotlib",
+    "psycopg-c": "psycopg-binary",
+    "python-build": "build",
+    "py-opencv": "opencv-python-headless",
+}
 IMPORT_NAMES = {"opencv-python-headless": "cv2", "scikit-learn": "sklearn"}
 
 

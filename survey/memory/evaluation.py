@@ -52,6 +52,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Compare detections with known objects.
 
+    The tables may be in different CRSs; distances and areas are taken in an equal-area plane around them.
+
     Parameters
     ----------
     detections : GeoDataFrame
@@ -66,8 +68,6 @@ def evaluate(
     coverage : GeoDataFrame, optional
         Layer ``coverage`` of the result: gives the GSD over each object.
     settings : Evaluating, optional
-
-    The tables may be in different CRSs; distances and areas are taken in an equal-area plane around them.
 
     Returns
     -------

@@ -150,7 +150,7 @@ def _write(path: Path, parts: Mapping[str, bytes]) -> None:
     temporary.replace(path)
 
 
-def load_model(path: str | Path | None, roles: Sequence[str]) -> Model:
+def load_model(path: str | Path | None, roles: Sequence[str], trust: Sequence[str] = ()) -> Model:
     """Load a model file, or the shipped model that fits the bands.
 
     Parameters
@@ -159,6 +159,8 @@ def load_model(path: str | Path | None, roles: Sequence[str]) -> Model:
         A model file, or a register (its champion); None for the shipped one with the most band roles among ``roles``.
     roles : sequence of str
         Band roles of the imagery.
+    trust : sequence of str
+        Types beyond :data:`TRUSTED` that the user takes the risk of.
 
     Raises
     ------
@@ -168,7 +170,7 @@ def load_model(path: str | Path | None, roles: Sequence[str]) -> Model:
     if path is None:
         return _read(_shipped(roles))
     path = champion_path(Path(path))
-    model = _read(path)
+    model = _read(path, trust=trust)
     missing = [role for role in model.roles if role not in roles]
     if missing:
         raise ModelError(
@@ -270,14 +272,14 @@ def _shipped(roles: Sequence[str]) -> Path:
     return max(fitting)[1]
 
 
-def _read(path: Path, source: io.BytesIO | None = None, generation: int = 1) -> Model:
+def _read(path: Path, source: io.BytesIO | None = None, generation: int = 1, trust: Sequence[str] = ()) -> Model:
     if generation > _MOST_GENERATIONS:
         raise ModelError(f"Model {path} stands on more than {_MOST_GENERATIONS} models before it. Train it anew.")
     parts = _unpack(path, source)
     card, reference = (_parse(path, name, parts[name]) for name in ("card.json", "reference.json"))
     if card.get("protocol") != PROTOCOL:
         raise ModelError(f"Model {path} has protocol {card.get('protocol')!r}; this version reads {PROTOCOL}.")
-    hazard, namer = (_build(path, name, parts[name]) for name in ("hazard.skops", "namer.skops"))
+    hazard, namer = (_build(path, name, parts[name], trust) for name in ("hazard.skops", "namer.skops"))
     digest = hashlib.sha256()
     for name in _PARTS[:3]:
         digest.update(_content(name, parts[name]))
@@ -347,12 +349,17 @@ def _content(name: str, data: bytes) -> bytes:
     return "".join(arrays).encode()
 
 
-def _build(path: Path, name: str, data: bytes) -> Any:
+def strange_types(data: bytes, trust: Sequence[str] = ()) -> tuple[str, ...]:
+    """Types in a stored estimator that are neither audited nor trusted by name, sorted."""
+    return tuple(sorted(set(skops.io.get_untrusted_types(data=data)) - {*TRUSTED, *trust}))
+
+
+def _build(path: Path, name: str, data: bytes, trust: Sequence[str] = ()) -> Any:
     try:
-        strange = set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED)
+        strange = strange_types(data, trust)
         if strange:
-            raise ModelError(f"Model {path} holds types that are not trusted ({', '.join(sorted(strange))}). Refused.")
-        estimator = skops.io.loads(data, trusted=list(TRUSTED))
+            raise ModelError(f"Model {path} holds types that are not trusted ({', '.join(strange)}). Refused.")
+        estimator = skops.io.loads(data, trusted=[*TRUSTED, *trust])
     except ModelError:
         raise
     except Exception as error:

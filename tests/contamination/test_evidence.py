@@ -31,9 +31,7 @@ def layers_of(
     settings = settings or Evidence()
     objects = drawn_objects(np.array(xy, dtype=float).reshape(-1, 2) + ORIGIN, **drawn)  # type: ignore[arg-type]
     context = Context() if told is None else Context(evidence=prepare_evidence(told, settings))
-    return assess(
-        objects, [piece(GROUND)], districts_from([GROUND]), Contamination(evidence=settings), "run", context
-    )
+    return assess(objects, [piece(GROUND)], districts_from([GROUND]), Contamination(evidence=settings), "run", context)
 
 
 @pytest.mark.parametrize(

@@ -87,9 +87,7 @@ def test_a_model_that_reaches_only_some_areas_leaves_the_others_unknown(tmp_path
     assert areas["slope_p50_deg"].notna().sum() == 1
 
 
-@pytest.mark.parametrize(
-    ("crs", "says"), [("EPSG:32610", "lies beside all districts"), (None, "has no CRS")]
-)
+@pytest.mark.parametrize(("crs", "says"), [("EPSG:32610", "lies beside all districts"), (None, "has no CRS")])
 def test_a_model_that_cannot_be_used_is_refused(tmp_path: Path, crs: str | None, says: str) -> None:
     path = dem(tmp_path / "dem.tif", np.zeros((20, 20)), 10.0, crs=crs)
     with pytest.raises(JobError, match=says):

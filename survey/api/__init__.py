@@ -1,0 +1,65 @@
+"""The top floor: joins the stages for one raster or one table in memory.
+
+For researchers, and for the commands in ``pipelines/``, which do the same with named files, a journal and workers.
+``import survey`` offers the first few of these names.
+"""
+
+from survey.api.judging import (
+    Measure,
+    OwnModel,
+    feature_set_of,
+    judge,
+    load_model,
+    sizes_of,
+    wanted_classes,
+    what_is_sought,
+)
+from survey.api.learning import LabelledScene, learn, save_model
+from survey.api.raster import Piece, Plan, detect, evaluate, open_scene, plan, survey_raster
+from survey.api.scenes import collect_objects, cut_step, region_of, scene_coverage
+from survey.api.tiles import TileResult, passes, pieces, survey_tile, with_measures
+from survey.detection.classifier import Detection
+from survey.detection.scales import Pass
+from survey.imagery.scene import Scene
+from survey.imagery.seen import Sought
+from survey.imagery.tiles import Tile, Tiling
+from survey.imagery.visibility import Visibility
+from survey.memory.modelfile import Model
+
+__all__ = [
+    "Detection",
+    "LabelledScene",
+    "Measure",
+    "Model",
+    "OwnModel",
+    "Pass",
+    "Piece",
+    "Plan",
+    "Scene",
+    "Sought",
+    "Tile",
+    "TileResult",
+    "Tiling",
+    "Visibility",
+    "collect_objects",
+    "cut_step",
+    "detect",
+    "evaluate",
+    "feature_set_of",
+    "judge",
+    "learn",
+    "load_model",
+    "open_scene",
+    "passes",
+    "pieces",
+    "plan",
+    "region_of",
+    "save_model",
+    "scene_coverage",
+    "sizes_of",
+    "survey_raster",
+    "survey_tile",
+    "wanted_classes",
+    "what_is_sought",
+    "with_measures",
+]

@@ -1,0 +1,186 @@
+"""Models at work: loaded for this version, asked which classes they look for, and what they say of candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
+from survey.detection.classifier import EMITTED, Detection, name_of, probability_of
+from survey.detection.features import FEATURE_SET
+from survey.errors import ModelError
+from survey.hazards import HazardClass, classes
+from survey.imagery.seen import Sought
+from survey.imagery.visibility import Visibility
+from survey.memory import modelfile
+from survey.memory.modelfile import Model
+
+Measure = Callable[[NDArray[np.float32]], NDArray[Any]]
+"""A measure of a researcher's own: polar patches (n, channel, ring, angle) to numbers (n,) or (n, k).
+
+The rings have the radii :data:`survey.detection.features.RADII` in units of the candidate's own radius; channels are
+brightness and two colour differences, or the one band of thermal imagery. It must be a named, pure function that looks
+at each patch by itself: then objects stay the same for every tiling.
+"""
+
+# Probabilities are held this far from 0 and 1 before their logit is taken.
+_EDGE = 1e-9
+
+
+@dataclass(frozen=True)
+class OwnModel(Model):
+    """A model of a researcher's own making.
+
+    Attributes
+    ----------
+    measures : tuple of callables
+        Measures of the researcher's own that it reads beside the shipped ones. They are code, and so never in a file.
+    reference : float32 array, optional
+        Inputs whose answers are kept in its file.
+    """
+
+    measures: tuple[Measure, ...] = ()
+    reference: NDArray[np.float32] | None = None
+
+
+def feature_set_of(measures: Sequence[Measure] = ()) -> str:
+    """Name of the measures a model reads: those of this version, and a researcher's own by the name of their function.
+
+    Raises
+    ------
+    ModelError
+        A function has no name of its own.
+
+    Examples
+    --------
+    >>> feature_set_of().startswith("polar-")
+    True
+    """
+    names = [getattr(one, "__name__", "<unnamed>") for one in measures]
+    if not all(name.isidentifier() for name in names) or len(set(names)) < len(names):
+        raise ModelError(
+            f"A measure of your own needs a name of its own, by which a stored model can ask for it (these are "
+            f"{', '.join(names)}). Write it with def."
+        )
+    return "+".join([FEATURE_SET, *names])
+
+
+def load_model(
+    path: str | Path | None = None,
+    roles: Sequence[str] = ("red", "green", "blue"),
+    *,
+    measures: Sequence[Measure] = (),
+    trust: Sequence[str] = (),
+) -> Model:
+    """Load a model file, or the shipped model that fits the bands, for detection by this version.
+
+    Parameters
+    ----------
+    path : str, Path or None
+        A model file, or a register (its champion); None for the shipped one with the most band roles among ``roles``.
+    roles : sequence of str
+        Band roles of the imagery.
+    measures : sequence of callables
+        Measures of your own that the model was trained with; they are code, and no file holds them.
+    trust : sequence of str
+        Types beyond the audited list that the file may hold, by their full names. Only for files of people you trust:
+        what such a type does when it is built is not audited.
+
+    Raises
+    ------
+    ModelError
+        No shipped model fits, the file is refused, or it was trained on other measures.
+
+    Examples
+    --------
+    >>> model = load_model(roles=("red", "green", "blue"))
+    >>> "mine_at" in model.classes
+    True
+    """
+    model = modelfile.load_model(path, roles, trust)
+    if model.feature_set.split("+")[0] != FEATURE_SET:
+        raise ModelError(
+            f"Model {model.version} was trained on the measures {model.feature_set}; this version takes "
+            f"{FEATURE_SET}, and would answer at random. Train it again from its object memory with `survey train`."
+        )
+    wanted = feature_set_of(measures)
+    if model.feature_set != wanted:
+        own = ", ".join(model.feature_set.split("+")[1:])
+        raise ModelError(
+            f"Model {model.version} was trained on the measures {model.feature_set}, but is to be used with {wanted}. "
+            f"Its own measures are functions, which no file holds: give them in Python, load_model(..., "
+            f"measures=[{own}]), in this order; a job cannot use such a model."
+        )
+    if not measures:
+        return model
+    return OwnModel(**vars(model), measures=tuple(measures))
+
+
+def wanted_classes(model: Model, detection: Detection, gsd_cm: float) -> tuple[str, ...]:
+    """Classes the model knows, the job wants and the imagery resolves."""
+    return tuple(one.code for one in _wanted(model, detection) if one.resolved_at(gsd_cm))
+
+
+def what_is_sought(model: Model, detection: Detection, visibility: Visibility) -> Sought:
+    """Return the classes the model knows and the job wants, and how it is judged whether they could be seen."""
+    return Sought(_wanted(model, detection), visibility)
+
+
+def _wanted(model: Model, detection: Detection) -> tuple[HazardClass, ...]:
+    known = (classes()[code] for code in model.classes if code in classes())
+    return tuple(one for one in known if detection.families is None or one.family in detection.families)
+
+
+def judge(
+    features: NDArray[np.float32],
+    diameter_m: NDArray[np.float64],
+    strength: NDArray[Any],
+    model: Model,
+    least: float = 0.0,
+) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
+    """Probability and class of candidates; where a model stands on an elder, the more probable of both.
+
+    The younger decides about the classes it knows, at the sizes it looks for them; the elder about the others, its
+    probabilities shifted by what reviewed ground showed of them (``card["elder"]["shift"]``, in logits).
+
+    Parameters
+    ----------
+    features : float32 array, shape (n, number of features)
+    diameter_m, strength : float arrays, shape (n,)
+    model : Model
+    least : float
+        What surely lies below it may be told 0.
+
+    Returns
+    -------
+    probability : float array, shape (n,)
+    codes : object array, shape (n,)
+    """
+    if model.elder is None:
+        probability = probability_of(features, model.hazard, model.calibration, least)
+        codes = np.full(len(probability), "unknown_object", dtype=object)
+        named = probability >= EMITTED
+        codes[named] = name_of(features[named], model.namer)
+        return probability, codes
+    probability, codes = judge(features, diameter_m, strength, model.elder)
+    probability = expit(logit(np.clip(probability, _EDGE, 1 - _EDGE)) + float(model.card["elder"]["shift"]))
+    mine = np.isin(codes, model.own_classes)
+    elsewhere = ~np.isin(diameter_m, sizes_of(model.elder)) | (strength < model.elder.least_strength)
+    probability[mine | elsewhere] = 0.0
+    looked = np.isin(diameter_m, [size for code in model.own_classes for size in model.scales_by_class[code]])
+    own = np.zeros(len(probability))
+    own[looked] = probability_of(features[looked], model.hazard, model.calibration, least)
+    younger = own >= probability
+    named = younger & (own >= EMITTED)
+    codes[named] = name_of(features[named], model.namer)
+    return np.where(younger, own, probability), codes
+
+
+def sizes_of(model: Model) -> tuple[float, ...]:
+    """Every size a model looks for, metres, ascending."""
+    return tuple(sorted({size for sizes in model.scales_by_class.values() for size in sizes}))
