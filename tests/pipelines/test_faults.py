@@ -111,7 +111,7 @@ def remote(path, number):
     """Served from a folder of its own; what the server does is in the name."""
     folder = path.parent / "served"
     folder.mkdir(exist_ok=True)
-    name = f"{('fails', 'hangs', 'half')[number % 3]}_{path.name}"
+    name = f"{('fails', 'hangs', 'half')[number // len(DAMAGE) % 3]}_{path.name}"
     whole = write_whole(folder / f"{name}.whole", number, compress="deflate")
     options = {"compress": "deflate", "blocksize": 128, "overviews": "NONE"}
     rasterio.shutil.copy(whole, folder / name, driver="COG", **options)
@@ -152,7 +152,7 @@ def faulty_job(folder, model, whole, damaged):
         path = folder / f"s{number:03d}.tif"
         if number < damaged:
             kind = kinds[number % len(kinds)]
-            kind(path, number // len(kinds) if kind is remote else number)
+            kind(path, number)
             spoiled[path.name] = kind
         else:
             write_whole(path, number)
