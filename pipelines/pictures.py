@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -74,8 +75,10 @@ def chips_of(objects: gpd.GeoDataFrame, images: Mapping[str, Path], most: int = 
 
 
 def _opened(path: Path) -> Scene | None:
+    # A Path folds the slashes of an address into one.
+    address = re.sub(r"^(https?):/(?!/)", r"\1://", str(path))
     try:
-        return open_scene(path, Imagery(paths=(str(path),)))
+        return open_scene(address, Imagery(paths=(address,)))
     except ImageryError as error:
         log.warning("No pictures of %s: %s", path, error)
         return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import multiprocessing
 import re
 import threading
 from contextlib import contextmanager, suppress
@@ -20,13 +22,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, *, body):
         server = self.server
         name = self.path.partition("?")[0].rpartition("/")[2]
-        server.asked.append((self.command, name, self.headers.get("Range")))
+        server.log.write(json.dumps([self.command, name, self.headers.get("Range")]) + "\n")
         file = server.folder / name
         if "fails" in name or not file.is_file():
             return self._send(500 if "fails" in name else 404, b"")
         if "hangs" in name:
-            # Until the test is over: the client has to give up first.
-            server.over.wait(60)
+            # Until the server is ended: the client has to give up first.
+            threading.Event().wait()
             return self._send(500, b"")
         data = file.read_bytes()
         part = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
@@ -35,7 +37,6 @@ class _Handler(BaseHTTPRequestHandler):
         start, stop = int(part[1]), min(int(part[2] or len(data) - 1), len(data) - 1)
         if name.startswith("half_") and stop >= len(data) // 2:
             return self._send(500, b"")
-        server.sent += stop + 1 - start
         span = {"Content-Range": f"bytes {start}-{stop}/{len(data)}"}
         return self._send(206, data[start : stop + 1] if body else b"", length=stop + 1 - start, **span)
 
@@ -54,19 +55,37 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
+class Server:
+    """A server in a process of its own: libraries that wait for it may hold this one's lock."""
+
+    def __init__(self, url, log):
+        self.url, self._log = url, log
+
+    @property
+    def asked(self):
+        """Requests so far: (method, file name, range)."""
+        return [tuple(json.loads(line)) for line in self._log.read_text().splitlines()]
+
+
+def _serve(folder, log, pipe):
+    with log.open("a", buffering=1) as file, ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
+        server.folder, server.log = folder, file
+        pipe.send(server.server_address[1])
+        server.serve_forever()
+
+
 @contextmanager
 def serving(folder):
-    """Serve a folder; yields the server with ``url``, ``asked`` and ``sent`` (bytes of parts of files)."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.daemon_threads = True
-    server.folder, server.asked, server.sent, server.over = folder, [], 0, threading.Event()
-    server.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
+    """Serve a folder; yields a :class:`Server`."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    log = folder.parent / "asked.jsonl"
+    log.touch()
+    process = context.Process(target=_serve, args=(folder, log, there), daemon=True)
+    process.start()
     try:
-        yield server
+        assert here.poll(60)
+        yield Server(f"http://127.0.0.1:{here.recv()}", log)
     finally:
-        server.over.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+        process.kill()
+        process.join()

@@ -126,7 +126,10 @@ def test_killed_at_25_moments(job, start, watch):
     kill_and_resume(job, start, watch, 25, chance=random.Random(2))
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.real)],
+)
 def test_signals_stop_after_the_tiles_in_hand(job, start, watch, number, code):
     process = start(job)
     wait_for(job, process, 4)
