@@ -20,10 +20,9 @@ from survey.detection.features import FEATURE_SET
 from survey.errors import ModelError
 from survey.hazards import HazardClass, classes
 from survey.memory.calibration import Places
-from survey.memory.committee import Committee
 from survey.memory.drift import background
 from survey.memory.modelfile import elder_bytes, join_elder, save_model
-from survey.memory.training import Fitted, Training, calibrate_on_objects, fit
+from survey.memory.training import Fitted, Training, calibrate_on_objects, fit, recipe
 from survey.provenance import software_version
 
 if TYPE_CHECKING:
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 
 _RATES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 """False alarms per hectare for which the card gives a threshold."""
-_FEW_OBJECTS = 600
-"""Objects below which trees and networks are small, as for the shipped thermal model."""
 _LEARNED_GSD = 5
 """Objects of a class at a GSD coarser than its class allows, from which it is looked for there, too."""
 _EDGE = 1e-9
@@ -87,24 +84,6 @@ class Challenger:
 
 def _without(verdict: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in verdict.items() if key != "comparison"}
-
-
-def recipe(n_objects: int, seed: int) -> Training:
-    """How a model of so many objects is fitted."""
-    if n_objects < _FEW_OBJECTS:
-        small = Committee(
-            iterations=120,
-            leaves=8,
-            leaf_samples=15,
-            l2=5.0,
-            feature_share=0.2,
-            networks=5,
-            hidden=(48,),
-            epochs=10,
-            penalty=0.3,
-        )
-        return Training(committee=small, folds=4, seed=seed)
-    return Training(seed=seed)
 
 
 def fit_rows(data: Remembered, chosen: NDArray[np.bool_], settings: Training) -> Fitted:

@@ -110,10 +110,9 @@ def make_layers(job: Job, opened: Opened, journal: Journal) -> Made:
     for one in opened.scenes:
         entries = list(journal.entries(known[one.scene.name].key, content=True))
         name = one.scene.name
-        failed = [entry for entry in entries if entry.state == "failed"]
-        failures |= dict.fromkeys((name, entry.reason) for entry in failed)
-        n_tiles += sum(entry.state != "split" for entry in entries)
-        n_failed += len(failed)
+        failures |= dict.fromkeys((name, entry.reason) for entry in entries if entry.state in ("failed", "unread"))
+        n_tiles += sum(entry.state in ("done", "partial", "failed") for entry in entries)
+        n_failed += sum(entry.state == "failed" for entry in entries)
         sightings[name] = _sightings(one, entries)
         coverage[name] = _coverage(job, opened, one, entries)
     objects, candidates = collect_objects(
@@ -154,7 +153,7 @@ def _coverage(job: Job, opened: Opened, one: OpenScene, entries: Sequence[Entry]
     from survey.api import scene_coverage, what_is_sought
 
     blocks = [unpack_cells(entry.cells) for entry in entries if entry.cells]
-    failed = [entry for entry in entries if entry.state == "failed"]
+    failed = [entry for entry in entries if entry.state in ("failed", "unread")]
     unread = [(entry.tile, entry.reason) for entry in failed if entry.tile.level == one.finest.level]
     sought = what_is_sought(opened.model, job.detection, job.visibility)
     pieces = scene_coverage(one.scene, one.finest, blocks, unread, one.region, sought)
@@ -316,7 +315,9 @@ def settings_digest(job: Job, threshold: float) -> str:
             return file_identity(value)["sha256"] if value.is_file() else value.name
         return value
 
-    table = job.model_dump(exclude={"execution": True, "imagery": {"paths"}, "job": {"output"}, "model": True})
+    table = job.model_dump(
+        exclude={"execution": True, "imagery": {"paths", "vrt_folders", "checksums"}, "job": {"output"}, "model": True}
+    )
     return digest({**content(table), "threshold": threshold})
 
 

@@ -12,12 +12,14 @@ import geopandas as gpd
 import pyogrio
 import shapely
 
+from pipelines.checksums import read_checksums, refuse_changed
 from survey.api import Model, Pass, Scene, load_model, passes, pieces, region_of
 from survey.contamination.districts import prepare_districts
-from survey.errors import DistrictError, ImageryError, JobError, ModelError, SurveyError
+from survey.errors import DistrictError, ImageryError, JobError, ModelError, OutputError, SurveyError
 from survey.imagery.scene import Imagery, open_scene
 from survey.imagery.stac import images_of
 from survey.imagery.tiles import Tile, Tiling
+from survey.imagery.trust import holds_secret, shown_address
 from survey.provenance import digest, file_identity
 from survey.settings import Job
 
@@ -98,8 +100,10 @@ def open_job(job: Job) -> Opened:
     districts, interest = read_districts(job), read_area_of_interest(job)
     scenes: list[Scene] = []
     refused: list[Refused] = []
+    checksums = read_checksums(job.imagery.checksums)
     for path, imagery in _images(job, refused).items():
         try:
+            refuse_changed(path, checksums)
             scenes.append(open_scene(path, imagery))
         except ImageryError as error:
             refused.append(Refused(path, _one_line(error)))
@@ -113,11 +117,12 @@ def open_job(job: Job) -> Opened:
         try:
             planned = passes(scene, model, job.detection)
             region = region_of(scene, districts, interest)
-        except ImageryError as error:
+            identity = identity_of(scene)
+        except (ImageryError, OutputError) as error:
             refused.append(Refused(scene.path, _one_line(error)))
             continue
         if shapely.intersects(region, scene.grid.outline()):
-            usable.append(OpenScene(scene, planned, region, identity_of(scene)))
+            usable.append(OpenScene(scene, planned, region, identity))
         else:
             outside.append(scene)
     if not usable and outside:
@@ -133,6 +138,11 @@ def _images(job: Job, refused: list[Refused]) -> dict[str, Imagery]:
     for path in job.imagery.paths:
         try:
             for image, known in images_of(path, job.imagery):
+                if holds_secret(image):
+                    raise ImageryError(
+                        f"{path} names {shown_address(image)} with a user name, password, key or signature, which "
+                        "would be written into the outputs. Give credentials in the environment alone."
+                    )
                 images.setdefault(image, known)
         except ImageryError as error:
             refused.append(Refused(path, _one_line(error)))

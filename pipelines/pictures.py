@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from survey.errors import ImageryError
 from survey.exports.report_map import Thumbnail
 from survey.imagery.chips import read_chip
 from survey.imagery.scene import Imagery, Role, Scene, open_scene
+from survey.imagery.trust import open_raster
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +76,10 @@ def chips_of(objects: gpd.GeoDataFrame, images: Mapping[str, Path], most: int = 
 
 
 def _opened(path: Path) -> Scene | None:
+    # A Path folds the slashes of an address into one.
+    address = re.sub(r"^(https?):/(?!/)", r"\1://", str(path))
     try:
-        return open_scene(path, Imagery(paths=(str(path),)))
+        return open_scene(address, Imagery(paths=(address,)))
     except ImageryError as error:
         log.warning("No pictures of %s: %s", path, error)
         return None
@@ -128,7 +132,10 @@ def thumbnails_of(images: Sequence[Path]) -> list[Thumbnail]:
 def _thumbnail(scene: Scene) -> Thumbnail:
     bands, stretch = dict(scene.bands), dict(zip(scene.roles, scene.stretch, strict=True))
     roles = shown_roles(scene)
-    with rasterio.open(scene.path) as source:
+    # A warp reads full pixels unless it is given an overview.
+    enough = [k for k, size in enumerate(scene.levels) if max(size) >= _THUMBNAIL_PX]
+    options: dict[str, Any] = {"overview_level": enough[-1] - 1} if enough and enough[-1] > 0 else {}
+    with open_raster(scene.path, **options) as source:
         transform, width, height = calculate_default_transform(
             scene.grid.crs, "EPSG:4326", source.width, source.height, *source.bounds
         )

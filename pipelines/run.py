@@ -28,9 +28,7 @@ def command(
     cluster: Annotated[
         str | None, typer.Option(help="Address of a Dask scheduler, e.g. tcp://host:8786.", show_default=False)
     ] = None,
-    restart: Annotated[
-        bool, typer.Option("--restart", help="Start over; the journal so far is kept aside.")
-    ] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Start over; the journal so far is kept aside.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print events as JSON, one a line.")] = False,
 ) -> None:
     """Survey the imagery of a job, or go on where it stopped.
@@ -123,8 +121,12 @@ def survey_job(job: Job, how: How, watch: Watch) -> Summary:
 
 
 def survey_tiles(job: Job, opened: Opened, journal: Journal, how: How, watch: Watch) -> None:
-    """Survey every tile that the journal does not have; a tile that fails is tried again in quarters."""
+    """Survey every tile that the journal does not have.
+
+    A tile that fails is tried again block by block, and where that fails too (its worker dies), in quarters.
+    """
     import os
+    from dataclasses import replace
 
     from pipelines.engine.executor import Pool, run_all
     from pipelines.engine.journal import Entry
@@ -153,19 +155,18 @@ def survey_tiles(job: Job, opened: Opened, journal: Journal, how: How, watch: Wa
     pool = Pool(workers, how.cluster, how.start_method)
     # A fresh generator each time it runs dry: the walk grows where a tile has to be tried in quarters.
     source = _Refilled(tasks)
-    outcomes = run_all(
-        pool, survey_one, source, retries=job.execution.retries, stop=lambda: bool(how.stopped_by())
-    )
+    outcomes = run_all(pool, survey_one, source, retries=job.execution.retries, stop=lambda: bool(how.stopped_by()))
     for outcome in outcomes:
         step = sent.pop(outcome.task)
         key = keys[step.place.scene.name]
         parcel: Parcel | None = outcome.result
         if parcel is not None:
-            content = (parcel.n_sightings, parcel.sightings, parcel.cells)
-            entry = Entry(step.tile, "done", outcome.attempts, parcel.seconds, "", *content)
-            journal.record(key, entry)
+            journal.record(key, *step.entries(outcome))
             found = sum(probability >= threshold for probability in parcel.probabilities)
             watch.advanced(step.pixels, step.hectares, found)
+            continue
+        if not step.by_block:
+            walk.tasks.append(replace(step, by_block=True))
             continue
         quarters = step.quarters()
         state: Any = "split" if quarters else "failed"
@@ -209,9 +210,7 @@ def remember(job: Job, opened: Opened, journal: Journal) -> None:
 
     journal.set("complete", False)
     kept = {
-        "scenes": [
-            {"scene": scene_to_json(place.scene), "identity": dict(place.identity)} for place in opened.scenes
-        ],
+        "scenes": [{"scene": scene_to_json(place.scene), "identity": dict(place.identity)} for place in opened.scenes],
         "refused": [asdict(one) for one in opened.refused],
         "depends": asked_of_pixels(job, opened.model),
     }

@@ -28,7 +28,7 @@ def command(
         return
     typer.echo(f"Job {status['job']}: {status['state']}. {status['next']}")
     for image in status["images"]:
-        failed = f", {image['failed']} failed ({image['reason']})" if image["failed"] else ""
+        failed = f", {image['failed']} tiles or parts of tiles failed ({image['reason']})" if image["failed"] else ""
         typer.echo(f"  {image['name']}: {image['done']} tiles done{failed}")
     for one in status["refused"]:
         typer.echo(f"  refused: {one['reason']}")
@@ -45,8 +45,8 @@ def status_of(job: Job) -> dict[str, Any]:
     try:
         meta = {key: json.loads(value) for key, value in database.execute("SELECT key, value FROM meta")}
         rows = database.execute(
-            "SELECT scenes.name, SUM(state = 'done'), SUM(state = 'failed'), "
-            "MAX(CASE WHEN state = 'failed' THEN reason ELSE '' END) "
+            "SELECT scenes.name, SUM(state IN ('done', 'partial')), SUM(state IN ('failed', 'unread')), "
+            "MAX(CASE WHEN state IN ('failed', 'unread') THEN reason ELSE '' END) "
             "FROM scenes LEFT JOIN tiles ON tiles.scene = scenes.key GROUP BY scenes.key ORDER BY scenes.name"
         ).fetchall()
     finally:

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipelines.engine.executor import Outcome
 from pipelines.engine.journal import Entry, Journal, SceneRow
-from pipelines.engine.parcels import ModelRef, Task
+from pipelines.engine.parcels import ModelRef, Parcel, Task
 from pipelines.opening import Opened, OpenScene
 from survey.api import Pass, Visibility
 from survey.imagery.tiles import Tile, Tiling
@@ -21,11 +22,12 @@ _SMALLEST_PX = 256
 
 @dataclass(frozen=True)
 class Step:
-    """One tile of one pass of one scene, and how large it is."""
+    """One tile of one pass of one scene, and how large it is; ``by_block`` where it failed when read at once."""
 
     place: OpenScene
     a_pass: Pass
     tile: Tile
+    by_block: bool = False
 
     @property
     def pixels(self) -> int:
@@ -39,18 +41,30 @@ class Step:
 
     def task(self, model: ModelRef, visibility: Visibility) -> Task:
         """What a worker is sent."""
-        return Task(self.place.scene, self.a_pass, self.tile, model, visibility)
+        return Task(self.place.scene, self.a_pass, self.tile, model, visibility, self.by_block)
+
+    def entries(self, outcome: Outcome[Task, Parcel]) -> tuple[Entry, ...]:
+        """What the journal notes of a tile that was surveyed: the tile, and the parts of it that could not be read."""
+        parcel = outcome.result
+        assert parcel is not None
+        content = (parcel.n_sightings, parcel.sightings, parcel.cells)
+        if not parcel.unread:
+            return (Entry(self.tile, "done", outcome.attempts, parcel.seconds, "", *content),)
+        parts = {part: one.reason for one in parcel.unread if (part := one.within(self.tile)) is not None}
+        if sum((one.row1 - one.row0) * (one.col1 - one.col0) for one in parts) == self.pixels:
+            reason = next(iter(parts.values()))
+            return (Entry(self.tile, "failed", outcome.attempts, parcel.seconds, reason),)
+        whole = Entry(self.tile, "partial", outcome.attempts, parcel.seconds, parcel.unread[0].reason, *content)
+        return (whole, *(Entry(part, "unread", reason=reason) for part, reason in parts.items()))
 
     def quarters(self) -> tuple[Step, ...]:
-        """Return the four parts of the tile; none where it is as small as tiles get."""
+        """Return the four parts of the tile, to be read at once; none where it is as small as tiles get."""
         tile = self.tile
         if max(tile.row1 - tile.row0, tile.col1 - tile.col0) <= _SMALLEST_PX:
             return ()
         rows = _halves(tile.row0, tile.row1)
         cols = _halves(tile.col0, tile.col1)
-        return tuple(
-            Step(self.place, self.a_pass, Tile(tile.level, *row, *col)) for row in rows for col in cols
-        )
+        return tuple(Step(self.place, self.a_pass, Tile(tile.level, *row, *col)) for row in rows for col in cols)
 
 
 def _halves(start: int, stop: int) -> tuple[tuple[int, int], ...]:
@@ -134,12 +148,8 @@ def begin(job: Job, opened: Opened, journal: Journal) -> list[str]:
             for what in depends:
                 if depends[what] != before.depends.get(what):
                     changed.setdefault(what, []).append(place.scene.name)
-        journal.begin_scene(
-            SceneRow(key, place.scene.name, place.scene.path, tiling.size, tiling.origin, depends)
-        )
-    return [
-        f"The {what} changed: {_listed(names)} surveyed again." for what, names in changed.items()
-    ]
+        journal.begin_scene(SceneRow(key, place.scene.name, place.scene.path, tiling.size, tiling.origin, depends))
+    return [f"The {what} changed: {_listed(names)} surveyed again." for what, names in changed.items()]
 
 
 def depends_on(job: Job, opened: Opened, place: OpenScene) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from survey.errors import JobError
 from survey.hazards import FAMILIES
 from survey.imagery.scene import ROLES, Imagery
 from survey.imagery.tiles import Tiling
+from survey.imagery.trust import holds_secret
 from survey.imagery.visibility import Visibility
 from survey.ledger.vocabulary import Ledger
 
@@ -244,6 +245,8 @@ def _located(settings: Any, folder: Path) -> Any:
         value = getattr(settings, name)
         if isinstance(value, Path):
             changes[name] = value if _REMOTE.match(value.as_posix()) else _normal(folder / value.expanduser())
+        elif isinstance(value, tuple) and any(isinstance(one, Path) for one in value):
+            changes[name] = tuple(_normal(folder / one.expanduser()) for one in value)
         elif isinstance(value, BaseModel):
             changes[name] = _located(value, folder)
     return settings.model_copy(update=changes)
@@ -258,7 +261,14 @@ def _normal(path: Path) -> Path:
 
 def _expanded(patterns: Sequence[str], folder: Path, job_file: Path) -> tuple[str, ...]:
     found: dict[str, None] = {}
-    for pattern in patterns:
+    for number, pattern in enumerate(patterns, start=1):
+        if holds_secret(pattern):
+            # The address itself is not repeated: this text reaches logs.
+            raise JobError(
+                f"{job_file}: [imagery] paths, number {number}, holds a user name, password, key or signature, which "
+                "would be written into the outputs. Give credentials in the environment alone (AWS_ACCESS_KEY_ID, "
+                "GDAL_HTTP_USERPWD and so on)."
+            )
         if _REMOTE.match(pattern):
             found[pattern] = None
             continue

@@ -39,7 +39,7 @@ CREATE TABLE tiles (
 );
 """
 
-State = Literal["done", "failed", "split"]
+State = Literal["done", "failed", "split", "partial", "unread"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,9 @@ class Entry:
     ----------
     tile : Tile
     state : str
-        ``done``; ``failed``: its ground is not analysed; ``split``: it failed and its quarters stand for it.
+        ``done``; ``failed``: its ground is not analysed; ``split``: it failed and its quarters stand for it;
+        ``partial``: surveyed but for blocks in it or around it that cannot be read; ``unread``: no tile, but the part
+        of one that these blocks cover.
     attempts : int
     seconds : float
         Time of the worker.
@@ -204,23 +206,26 @@ class Journal:
                 (scene.key, scene.name, scene.path, scene.tile_px, *scene.origin, json.dumps(dict(scene.depends))),
             )
 
-    def record(self, scene_key: str, entry: Entry) -> None:
-        """Note what became of a tile, in one transaction.
+    def record(self, scene_key: str, *entries: Entry) -> None:
+        """Note what became of a tile and, where it has them, of its unread parts, in one transaction.
 
         Raises
         ------
         OutputError
             The disk is full or the file cannot be written; what was noted before stands.
         """
-        tile = entry.tile
+        rows = [
+            (
+                scene_key, entry.tile.level, entry.tile.row0, entry.tile.row1, entry.tile.col0, entry.tile.col1,
+                entry.state, entry.attempts, entry.seconds, entry.reason, entry.n_sightings, entry.sightings,
+                entry.cells,
+            )
+            for entry in entries
+        ]  # fmt: skip
         with _sqlite_errors(self.path), self._database:
-            self._database.execute(
-                "INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    scene_key, tile.level, tile.row0, tile.row1, tile.col0, tile.col1, entry.state, entry.attempts,
-                    entry.seconds, entry.reason, entry.n_sightings, entry.sightings, entry.cells,
-                ),
-            )  # fmt: skip
+            self._database.executemany(
+                "INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+            )
 
     def entries(self, scene_key: str, *, content: bool = False) -> Iterator[Entry]:
         """Yield the tiles of a scene in a fixed order; with ``content`` also what they found."""
@@ -236,7 +241,9 @@ class Journal:
     def forget_failures(self, scene_key: str) -> int:
         """Drop the failed tiles of a scene so that they are tried again; returns how many."""
         with _sqlite_errors(self.path), self._database:
-            cursor = self._database.execute("DELETE FROM tiles WHERE scene = ? AND state = 'failed'", (scene_key,))
+            cursor = self._database.execute(
+                "DELETE FROM tiles WHERE scene = ? AND state IN ('failed', 'partial', 'unread')", (scene_key,)
+            )
         return cursor.rowcount
 
 

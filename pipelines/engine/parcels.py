@@ -16,8 +16,9 @@ import pandas as pd
 import pyarrow as pa
 import shapely
 
-from survey.api import Model, Pass, Scene, load_model, survey_tile
+from survey.api import Model, Pass, Scene, load_model, survey_damaged_tile, survey_tile
 from survey.errors import ModelError
+from survey.imagery.salvage import Unread
 from survey.imagery.tiles import Tile
 from survey.imagery.visibility import MEASURES, CellBlock, Visibility
 from survey.layers import SIGHTINGS, conform
@@ -46,13 +47,14 @@ class ModelRef:
 
 @dataclass(frozen=True)
 class Task:
-    """One tile to be surveyed, by path and window."""
+    """One tile to be surveyed, by path and window; ``by_block`` where it failed and what can be read is wanted."""
 
     scene: Scene
     a_pass: Pass
     tile: Tile
     model: ModelRef
     visibility: Visibility
+    by_block: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class Parcel:
         Of the sightings, for the progress bar.
     sightings, cells : bytes or None
     seconds : float
+    unread : tuple of Unread
+        Blocks that could not be read, in the tile or around it.
     """
 
     n_sightings: int
@@ -73,6 +77,7 @@ class Parcel:
     sightings: bytes | None
     cells: bytes | None
     seconds: float
+    unread: tuple[Unread, ...] = ()
 
 
 def survey_one(task: Task) -> Parcel:
@@ -85,7 +90,8 @@ def survey_one(task: Task) -> Parcel:
     ModelError
         The model is not the one the job was planned with.
     """
-    result = survey_tile(task.scene, task.a_pass, task.tile, model_of(task.model), task.visibility)
+    survey = survey_damaged_tile if task.by_block else survey_tile
+    result = survey(task.scene, task.a_pass, task.tile, model_of(task.model), task.visibility)
     table = result.sightings
     return Parcel(
         len(table),
@@ -93,6 +99,7 @@ def survey_one(task: Task) -> Parcel:
         pack_sightings(table) if len(table) else None,
         None if result.cells is None else pack_cells(result.cells),
         result.seconds,
+        result.unread,
     )
 
 

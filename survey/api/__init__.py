@@ -17,7 +17,7 @@ from survey.api.judging import (
 from survey.api.learning import LabelledScene, learn, save_model
 from survey.api.raster import Piece, Plan, detect, evaluate, open_scene, plan, survey_raster
 from survey.api.scenes import collect_objects, cut_step, region_of, scene_coverage
-from survey.api.tiles import TileResult, passes, pieces, survey_tile, with_measures
+from survey.api.tiles import TileResult, passes, pieces, survey_damaged_tile, survey_tile, with_measures
 from survey.detection.classifier import Detection
 from survey.detection.scales import Pass
 from survey.imagery.scene import Scene
@@ -57,6 +57,7 @@ __all__ = [
     "save_model",
     "scene_coverage",
     "sizes_of",
+    "survey_damaged_tile",
     "survey_raster",
     "survey_tile",
     "wanted_classes",

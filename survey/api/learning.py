@@ -13,9 +13,7 @@ import pandas as pd
 import shapely
 import skops.io
 from numpy.typing import NDArray
-from scipy.special import logit
 from sklearn.base import clone
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
@@ -29,9 +27,10 @@ from survey.imagery.chips import level_grid, read_chip
 from survey.imagery.scene import Role, Scene
 from survey.imagery.tiles import Tiling, cut
 from survey.memory import modelfile
+from survey.memory.calibration import Places, calibrated, platt
 from survey.memory.labelling import NOTHING, UNDECIDED, Labelled, label_candidates, labelled
 from survey.memory.sizes import sizes_for
-from survey.memory.training import Training, calibrated, fit
+from survey.memory.training import Fitted, Training, calibrate_on_objects, fit, recipe
 from survey.provenance import digest, software_version
 
 _SEARCHABLE: tuple[tuple[Role, ...], ...] = (("red", "green", "blue"), ("nir", "green", "blue"), ("thermal",))
@@ -41,7 +40,6 @@ _NEGATIVES = 500
 """Negatives kept of one tile and size; each stands for as many as were left out."""
 _BLOCK_M = 25.0
 """Side of the blocks of ground that are held out together where sites are not named: no published figure."""
-_EDGE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -71,6 +69,15 @@ class _Rows:
     codes: NDArray[np.object_]
     weights: NDArray[np.float64]
     groups: NDArray[np.object_]
+    picture: NDArray[np.object_]
+    x_m: NDArray[np.float64]
+    y_m: NDArray[np.float64]
+    diameter_m: NDArray[np.float64]
+
+    @property
+    def places(self) -> Places:
+        pictures = np.unique(self.picture.astype(str), return_inverse=True)[1]
+        return Places(pictures, self.x_m, self.y_m, self.diameter_m)
 
     @classmethod
     def joined(cls, parts: Sequence[_Rows]) -> _Rows:
@@ -101,7 +108,8 @@ def learn(
     version : str
         What the model is called.
     settings : Training, optional
-        Folds and seed; the committee where there is no estimator.
+        Folds and seed; the committee where there is no estimator. Default: :func:`survey.memory.training.recipe` for
+        as many objects as are labelled.
 
     Returns
     -------
@@ -117,7 +125,7 @@ def learn(
     ImageryError
         Pixels cannot be read.
     """
-    settings, names = settings or Training(), feature_set_of(measures)
+    names = feature_set_of(measures)
     if estimator is not None and not hasattr(estimator, "predict_proba"):
         raise ModelError(f"{type(estimator).__name__} has no predict_proba: wrap it in CalibratedClassifierCV.")
     roles = _common_roles([one.scene for one in scenes])
@@ -126,11 +134,12 @@ def learn(
     parts = [_rows(one, known, sizes, roles, measures) for one, known in zip(scenes, outlines, strict=True)]
     rows = _Rows.joined(parts)
     numbers = np.unique(rows.groups.astype(str), return_inverse=True)[1]
+    settings = settings or recipe(sum(len(known.codes) for known, _ in outlines))
     if estimator is None:
         fitted = fit(rows.features, rows.codes, rows.weights, numbers, settings)
-        hazard, namer, calibration, held_out = fitted.hazard, fitted.namer, fitted.calibration, fitted.held_out
     else:
-        hazard, namer, calibration, held_out = _fit_own(estimator, rows, numbers, settings)
+        fitted = _fit_own(estimator, rows, numbers, settings)
+    fitted = calibrate_on_objects(fitted, rows.codes, rows.weights, rows.places)
     positive = rows.codes != NOTHING
     brought = _classes(sizes, max(one.scene.grid.gsd_cm for one in scenes))
     counts = {str(code): int(n) for code, n in pd.Series(rows.codes[positive]).value_counts().sort_index().items()}
@@ -140,14 +149,14 @@ def learn(
         "scales_by_class": {code: list(scales) for code, scales in sizes.items()},
         "least_strength": _LEAST_STRENGTH,
         "feature_set": names,
-        "calibration": list(calibration),
+        "calibration": list(fitted.calibration),
         "classes": {one.code: asdict(one) for one in brought},
         "estimator": "committee" if estimator is None else " ".join(repr(estimator).split()),
         "data": {"scenes": [one.scene.name for one in scenes], "object_candidates_by_class": counts,
                  "candidates": len(rows.codes), "groups": len(np.unique(numbers))},
         "metrics": {
             "candidate_average_precision": float(
-                average_precision_score(positive, held_out, sample_weight=rows.weights)
+                average_precision_score(positive, fitted.held_out, sample_weight=rows.weights)
             ),
             "candidate_prevalence": float(rows.weights[positive].sum() / rows.weights.sum()),
         },
@@ -165,9 +174,9 @@ def learn(
         scales_by_class=sizes,
         least_strength=_LEAST_STRENGTH,
         feature_set=card["feature_set"],
-        hazard=hazard,
-        namer=namer,
-        calibration=calibration,
+        hazard=fitted.hazard,
+        namer=fitted.namer,
+        calibration=fitted.calibration,
         card=card,
         measures=tuple(measures),
         reference=reference,
@@ -293,7 +302,9 @@ def _rows(
             kept = with_measures(found.take(chosen), octaves, (chip.row, chip.col), measures)
             blocks = [f"{scene.name}/{int(b)}/{int(a)}" for a, b in zip(x // _BLOCK_M, y // _BLOCK_M, strict=True)]
             groups = np.array([one.site] * len(x) if one.site else blocks, dtype=object)
-            parts.append(_Rows(kept.features, codes[chosen], weights, groups[chosen]))
+            name = np.full(len(weights), scene.name, dtype=object)
+            places = name, x[chosen], y[chosen], kept.diameter_m
+            parts.append(_Rows(kept.features, codes[chosen], weights, groups[chosen], *places))
     return _Rows.joined(parts)
 
 
@@ -315,7 +326,7 @@ def _thinned(
 
 def _fit_own(
     estimator: Any, rows: _Rows, groups: NDArray[np.int64], settings: Training
-) -> tuple[Any, Any, tuple[float, float], NDArray[np.float64]]:
+) -> Fitted:
     """Fit copies of an estimator, calibrated on groups that were held out; weights count in the calibration only.
 
     Not every estimator takes weights, and a pipeline takes them by other names.
@@ -331,14 +342,11 @@ def _fit_own(
     raw = cross_val_predict(
         clone(estimator), rows.features, positive, groups=groups, cv=folds, method="predict_proba"
     )[:, 1]  # fmt: skip
-    scores = logit(np.clip(raw, _EDGE, 1 - _EDGE))
-    expected = np.where(positive == 1, rows.weights / settings.rarity, rows.weights)
-    curve = LogisticRegression(C=np.inf).fit(scores[:, None], positive, sample_weight=expected)
-    calibration = float(curve.coef_[0, 0]), float(curve.intercept_[0])
+    calibration = platt(raw, positive, rows.weights)
     hazard = clone(estimator).fit(rows.features, positive)
     named = rows.codes[positive == 1].astype(str)
     namer = clone(estimator).fit(rows.features[positive == 1], named) if len(set(named)) > 1 else _one_name(rows, named)
-    return hazard, namer, calibration, calibrated(raw, calibration)
+    return Fitted(hazard, namer, calibration, calibrated(raw, calibration))
 
 
 def _one_name(rows: _Rows, named: NDArray[np.str_]) -> Any:

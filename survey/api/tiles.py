@@ -21,6 +21,7 @@ from survey.detection.search import Found, octaves_of, search
 from survey.errors import ImageryError, ModelError
 from survey.hazards import classes
 from survey.imagery.chips import Chip, level_grid, read_chip
+from survey.imagery.salvage import Unread, salvage_chip
 from survey.imagery.scene import Role, Scene
 from survey.imagery.tiles import Tile, Tiling, cut
 from survey.imagery.visibility import CellBlock, Visibility, assess_cells, cell_pixels, reach_pixels
@@ -30,11 +31,22 @@ from survey.memory.modelfile import Model
 
 @dataclass(frozen=True)
 class TileResult:
-    """What one tile hands over: sightings (layers.SIGHTINGS, CRS of the scene), coverage cells, seconds."""
+    """What one tile hands over.
+
+    Attributes
+    ----------
+    sightings : GeoDataFrame
+        layers.SIGHTINGS, CRS of the scene.
+    cells : CellBlock or None
+    seconds : float
+    unread : tuple of Unread
+        Blocks in the tile or its halo that could not be read.
+    """
 
     sightings: gpd.GeoDataFrame
     cells: CellBlock | None
     seconds: float
+    unread: tuple[Unread, ...] = ()
 
 
 def passes(scene: Scene, model: Model, detection: Detection) -> tuple[Pass, ...]:
@@ -101,14 +113,38 @@ def survey_tile(
         Pixels cannot be read.
     """
     start = time.perf_counter()
+    chip = read_chip(scene, a_pass.level, _window(a_pass, tile), _roles(model))
+    return replace(_survey_chip(scene, a_pass, tile, chip, (model, visibility)), seconds=time.perf_counter() - start)
+
+
+def survey_damaged_tile(
+    scene: Scene, a_pass: Pass, tile: Tile, model: Model, visibility: Visibility | None = None
+) -> TileResult:
+    """Survey one tile block by block: blocks that cannot be read are left out, and named in the result."""
+    start = time.perf_counter()
+    chip, unread = salvage_chip(scene, a_pass.level, _window(a_pass, tile), _roles(model))
+    result = _survey_chip(scene, a_pass, tile, chip, (model, visibility))
+    return replace(result, unread=unread, seconds=time.perf_counter() - start)
+
+
+def _window(a_pass: Pass, tile: Tile) -> tuple[int, int, int, int]:
     halo = max(a_pass.halo, reach_pixels(a_pass.gsd_m)) if a_pass.finest else a_pass.halo
-    roles = cast("tuple[Role, ...]", model.roles)
-    chip = read_chip(scene, a_pass.level, tile.window(halo, a_pass.multiple), roles)
+    return tile.window(halo, a_pass.multiple)
+
+
+def _roles(model: Model) -> tuple[Role, ...]:
+    return cast("tuple[Role, ...]", model.roles)
+
+
+def _survey_chip(
+    scene: Scene, a_pass: Pass, tile: Tile, chip: Chip, how: tuple[Model, Visibility | None]
+) -> TileResult:
+    model, visibility = how
     cells = None
     if a_pass.finest:
-        cells = assess_cells(chip, tile, cell_pixels(a_pass.gsd_m), roles, visibility or Visibility())
+        cells = assess_cells(chip, tile, cell_pixels(a_pass.gsd_m), _roles(model), visibility or Visibility())
     if not chip.valid.any():
-        return TileResult(SIGHTINGS.empty(scene.grid.crs), cells, time.perf_counter() - start)
+        return TileResult(SIGHTINGS.empty(scene.grid.crs), cells, 0.0)
     octaves = octaves_of(chip.pixels, chip.valid, a_pass)
     core = (tile.row0, tile.row1, tile.col0, tile.col1)
     found = search(octaves, chip.valid, (chip.row, chip.col), core, a_pass, model.least_strength)
@@ -121,7 +157,7 @@ def survey_tile(
     sightings["class_code"] = codes
     sightings["family"] = [classes()[code].family for code in sightings["class_code"]]
     table = conform(sightings, SIGHTINGS, crs=scene.grid.crs)
-    return TileResult(table, cells, time.perf_counter() - start)
+    return TileResult(table, cells, 0.0)
 
 
 def with_measures(

@@ -21,6 +21,7 @@ from rasterio.windows import Window
 from survey.errors import ImageryError
 from survey.imagery.grid import Grid
 from survey.imagery.scene import Role, Scene
+from survey.imagery.trust import open_raster
 
 # Full-resolution rows are averaged in strips of at most this many pixels, to bound memory.
 _STRIP_PIXELS = 1 << 24
@@ -88,10 +89,10 @@ def read_chip(scene: Scene, level: int, window: tuple[int, int, int, int], roles
         try:
             if level < len(scene.levels):
                 options = {} if level == 0 else {"overview_level": level - 1}
-                with rasterio.open(scene.path, **options) as dataset:
+                with open_raster(scene.path, **options) as dataset:
                     part, ok = _read(dataset, scene, inside, roles)
             else:
-                with rasterio.open(scene.path) as dataset:
+                with open_raster(scene.path) as dataset:
                     part, ok = _read_reduced(dataset, scene, level, inside, roles)
         except (RasterioError, OSError) as error:
             raise ImageryError(

@@ -24,6 +24,8 @@ from survey.layers import COVERAGE_PIECES, conform
 
 # Bounds between the pieces of a scene; each piece has the mean of what was measured in it.
 _SEEN_STEPS = np.array([0.5, 0.75, 0.9])
+# Reasons of one scene that are told apart; cells have one byte for them.
+_MOST_REASONS = 200
 _VEGETATION_STEPS = np.array([0.05, 0.2, 0.4, 0.6, 0.8])
 
 
@@ -43,7 +45,7 @@ def coverage_pieces(
         The cells were measured on.
     blocks : iterable of CellBlock
     failures : iterable of (Tile, reason)
-        Tiles that could not be read, on the same level.
+        Tiles and parts of tiles that could not be read, on the same level. Every cell they touch is lost.
     sought : Sought
 
     Returns
@@ -60,10 +62,11 @@ def coverage_pieces(
     lost = {NO_DATA: "no data in the image"}
     numbers: dict[str, int] = {}
     for tile, reason in failures:
+        if reason not in numbers and len(numbers) == _MOST_REASONS:
+            reason = "cannot be read, for more reasons than are listed"
         number = numbers.setdefault(reason, FAILED + len(numbers))
         lost[number] = reason
-        row0, row1, col0, col1 = (-(-edge // side) for edge in (tile.row0, tile.row1, tile.col0, tile.col1))
-        place = (slice(row0, row1), slice(col0, col1))
+        place = (slice(tile.row0 // side, -(-tile.row1 // side)), slice(tile.col0 // side, -(-tile.col1 // side)))
         codes[place], measures[(slice(None), *place)] = number, NULL
 
     if sought.region is not None:

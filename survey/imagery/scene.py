@@ -20,6 +20,7 @@ from rasterio.windows import Window
 
 from survey.errors import ImageryError
 from survey.imagery.grid import Grid
+from survey.imagery.trust import is_remote, open_raster, refuse_sizes, refuse_sources
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +45,6 @@ _INTERPRETATIONS: dict[ColorInterp, Role] = {
 # Interpretations that later GDAL versions report by name.
 _NAMED_INTERPRETATIONS: dict[str, Role] = {"nir": "nir", "rededge": "rededge", "tir": "thermal", "lwir": "thermal"}
 
-# Declared sizes beyond this are taken for damage or a decompression bomb, not for imagery.
-_LARGEST_SIDE = 4_000_000
-
 Masking = Literal["all_valid", "nodata", "alpha", "band"]
 
 
@@ -63,6 +61,10 @@ class Imagery(BaseModel):
         Standard error of the georeference, metres.
     acquired : datetime, optional
         When the imagery was taken; default: from the files' metadata, else null.
+    vrt_folders : tuple of Path
+        Further folders whose files a VRT of the job may name, besides those of ``paths``.
+    checksums : Path, optional
+        SHA-256 of images, as ``sha256sum`` lists them; an image that differs is refused.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,6 +73,8 @@ class Imagery(BaseModel):
     bands: Mapping[Role, int] | None = None
     position_error_m: float = Field(default=1.0, ge=0)
     acquired: datetime | None = None
+    vrt_folders: tuple[Path, ...] = ()
+    checksums: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -139,20 +143,33 @@ def open_scene(path: str | Path, imagery: Imagery) -> Scene:
     Raises
     ------
     ImageryError
-        The file cannot be read or is truncated, has no CRS, no georeference or no size, or its bands
-        cannot be told apart.
+        The file cannot be read, has no CRS, no georeference or no size, declares a size that cannot be
+        true, names files it may not name, or its bands cannot be told apart. A file that is cut off is opened: blocks
+        that are there can be surveyed.
     """
     path = str(path)
+    refuse_sources(path, _roots(path, imagery))
     try:
-        dataset = rasterio.open(path)
+        return _opened(path, imagery)
+    except ImageryError:
+        raise
     except (RasterioError, OSError) as error:
         raise ImageryError(
             f"{path} cannot be opened as a raster ({_one_line(error)}). Check that the file is there, whole and "
             "readable, or leave it out of [imagery] paths."
         ) from error
-    with dataset:
+
+
+def _roots(path: str, imagery: Imagery) -> list[Path]:
+    """Folders whose files a VRT may name: those of the job's images, and those the job allows."""
+    local = [Path(one).parent for one in (*imagery.paths, path) if not is_remote(one)]
+    return [*dict.fromkeys(local), *imagery.vrt_folders]
+
+
+def _opened(path: str, imagery: Imagery) -> Scene:
+    with open_raster(path) as dataset:
+        refuse_sizes(dataset, path)
         grid = _georeference(dataset, path)
-        _refuse_truncated(dataset, path)
         palette = ColorInterp.palette in dataset.colorinterp
         bands = _assign_roles(dataset, path, imagery.bands, palette)
         masking, alpha = _masking(dataset)
@@ -178,13 +195,6 @@ def _one_line(error: BaseException) -> str:
 
 
 def _georeference(dataset: rasterio.DatasetReader, path: str) -> Grid:
-    if dataset.width < 1 or dataset.height < 1 or dataset.count < 1:
-        raise ImageryError(f"{path} holds no pixels ({dataset.width} x {dataset.height}). Leave it out.")
-    if max(dataset.width, dataset.height) > _LARGEST_SIDE:
-        raise ImageryError(
-            f"{path} declares {dataset.width} x {dataset.height} pixels, which is taken for damage: no side may be "
-            f"over {_LARGEST_SIDE:,}. Cut the mosaic into parts."
-        )
     if dataset.crs is None:
         raise ImageryError(
             f"{path} has no CRS, so nothing in it can be placed on the ground. Assign the one it was made in, for "
@@ -210,23 +220,6 @@ def _georeference(dataset: rasterio.DatasetReader, path: str) -> Grid:
             f"{path} has pixels of {gsd:g} m on the ground, which cannot be right. Check its CRS and transform."
         )
     return grid
-
-
-def _refuse_truncated(dataset: rasterio.DatasetReader, path: str) -> None:
-    """Refuse a GeoTIFF whose last blocks lie beyond the end of the file."""
-    if dataset.driver != "GTiff" or not Path(path).is_file():
-        return
-    size = Path(path).stat().st_size
-    rows, cols = (-(-n // b) for n, b in zip(dataset.shape, dataset.block_shapes[0], strict=True))
-    corners = {(0, 0), (cols - 1, 0), (0, rows - 1), (cols - 1, rows - 1), (cols // 2, rows // 2)}
-    for col, row in corners:
-        offset = dataset.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", dm="TIFF", bidx=dataset.count)
-        length = dataset.get_tag_item(f"BLOCK_SIZE_{col}_{row}", dm="TIFF", bidx=dataset.count)
-        if offset and length and int(offset) + int(length) > size:
-            raise ImageryError(
-                f"{path} is truncated: a block of pixels ends at byte {int(offset) + int(length):,} of a file of "
-                f"{size:,}. Copy it again from its source, or leave it out."
-            )
 
 
 def _assign_roles(
@@ -278,8 +271,12 @@ def _levels(dataset: rasterio.DatasetReader) -> tuple[tuple[int, int], ...]:
     for ratio in dataset.overviews(1):
         if ratio != 2 ** len(sizes):
             break
-        with rasterio.open(dataset.name, overview_level=len(sizes) - 1) as overview:
-            sizes.append((overview.width, overview.height))
+        try:
+            with open_raster(dataset.name, overview_level=len(sizes) - 1) as overview:
+                sizes.append((overview.width, overview.height))
+        except RasterioError:
+            # Lost with the end of the file; the level is made from full pixels.
+            break
     return tuple(sizes)
 
 

@@ -19,6 +19,9 @@ from survey.memory.calibration import Places, after, best_of_places, calibrated,
 from survey.memory.committee import Committee, fit_committee, fit_trees
 from survey.memory.labelling import NOTHING, UNDECIDED
 
+_FEW_OBJECTS = 600
+"""Objects below which trees and networks are small: no published figure."""
+
 
 class Training(BaseModel):
     """How a model is fitted.
@@ -41,6 +44,24 @@ class Training(BaseModel):
     folds: int = Field(default=3, ge=2)
     object_share: float = Field(default=0.05, ge=0, lt=1)
     seed: int = 0
+
+
+def recipe(n_objects: int, seed: int = 0) -> Training:
+    """How a model of so many objects is fitted."""
+    if n_objects < _FEW_OBJECTS:
+        small = Committee(
+            iterations=120,
+            leaves=8,
+            leaf_samples=15,
+            l2=5.0,
+            feature_share=0.2,
+            networks=5,
+            hidden=(48,),
+            epochs=10,
+            penalty=0.3,
+        )
+        return Training(committee=small, folds=4, seed=seed)
+    return Training(seed=seed)
 
 
 # Says which class it is, of objects alone: a small question with few examples.

@@ -10,7 +10,6 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
-import rasterio.shutil
 import shapely
 from drawn_job import CRS, GSD, NORTH, WEST, district_boxes, draw_pixels, write_job, write_scene
 from rasterio.errors import NotGeoreferencedWarning
@@ -40,14 +39,6 @@ def cut_off(path):
     os.truncate(path, path.stat().st_size // 2)
 
 
-def truncated(path):
-    whole = path.with_suffix(".whole")
-    write_scene(whole, draw_pixels(600, 600)[0])
-    rasterio.shutil.copy(whole, path, driver="COG", blocksize=256, overviews="NONE")
-    whole.unlink()
-    os.truncate(path, path.stat().st_size // 2)
-
-
 def one_band(path):
     write_scene(path, draw_pixels(200, 200)[0][:1])
 
@@ -62,7 +53,6 @@ IMAGES = {
     zero_size: ("cannot be opened", "leave it out"),
     no_raster: ("cannot be opened", "leave it out"),
     cut_off: ("cannot be opened", "whole"),
-    truncated: ("truncated", "Copy it again"),
     one_band: ("band", "[imagery] bands"),
     too_coarse: ("too coarse", "finer imagery"),
 }
