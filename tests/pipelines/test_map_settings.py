@@ -7,7 +7,7 @@ import pytest
 import shapely
 from drawn_job import write_job
 
-from pipelines.map import _land_cover, check_map_settings
+from pipelines.map import check_map_settings, read_land_cover
 from survey.errors import JobError
 from survey.settings import read_job
 
@@ -33,7 +33,7 @@ def test_land_cover_named_by_the_job_is_read(job_file):
     cover(job_file.parent, "cemetery")
     job = job_with(job_file, '\n[terrain]\nland_cover = "cover.gpkg"\n')
     check_map_settings(job)
-    assert _land_cover(job)["kind"].tolist() == ["cemetery"]
+    assert read_land_cover(job.terrain)["kind"].tolist() == ["cemetery"]
 
 
 def test_mistakes_are_told_before_pixels_are_read(job_file):
