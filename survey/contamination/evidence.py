@@ -23,6 +23,9 @@ from survey.layers import EVIDENCE, conform
 
 Texts = npt.NDArray[np.object_]
 
+_MOST_ACCURACY_M = 100_000.0
+"""Position errors above this are no place in a district, metres."""
+
 
 class Evidence(BaseModel):
     """Settings of other evidence: job table ``[evidence]``.
@@ -156,6 +159,13 @@ def prepare_evidence(table: gpd.GeoDataFrame, settings: Evidence) -> gpd.GeoData
     reliability = _known(table, settings.reliability_field, tuple(rules.reliability), "unknown")
     family = _known(table, settings.family_field, FAMILIES, None)
     accuracy = pd.to_numeric(_column(table, settings.accuracy_field), errors="coerce").fillna(settings.accuracy_m)
+    far = (accuracy > _MOST_ACCURACY_M).to_numpy()
+    if far.any():
+        row = int(np.argmax(far))
+        raise LayerError(
+            f"Evidence row {row + 1} is said to be placed within {accuracy.iloc[row]:g} m, which places it nowhere "
+            f"(at most {_MOST_ACCURACY_M:g} m). Correct {settings.accuracy_field!r}, or remove the row."
+        )
     prepared = gpd.GeoDataFrame(
         {
             "evidence_type": types,

@@ -105,6 +105,7 @@ code = st.one_of(st.none(), st.text(max_size=5), st.floats(), st.integers())
 @settings(max_examples=150, deadline=None)
 @example([([(0.0, 0.0), (0.0, 0.0), (0.0, float("nan"))], "line", None, None)], "EPSG:4326")
 @example([([(0.0, 0.0), (0.0, 0.0), (0.0, 0.0)], "line", None, None)], "EPSG:4326")
+@example([([(0.0, 0.0), (0.0, 0.0), (0.0, 0.0)], "point", None, 3.4e154)], "EPSG:4326")
 @given(
     st.lists(st.tuples(corners, kinds, code, code), max_size=4),
     st.sampled_from([None, "EPSG:4326", "EPSG:32638", "EPSG:4978"]),
