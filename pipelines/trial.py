@@ -38,7 +38,8 @@ def hold_trial(
     Returns
     -------
     dict
-        ``comparison``, ``against`` (sentences; empty where it may be promoted), ``why``, ``notes``, ``champion``.
+        ``comparison``, ``against`` (sentences; empty where it may be promoted), ``why`` (those, or why it may be),
+        ``notes``, ``champion``.
     """
     settings = settings or Promotion(seed=request.seed)
     champion = before or data.shipped
@@ -89,7 +90,7 @@ def hold_trial(
             f"learned from the rest, of the others {figures['elsewhere']:.0%}: look at them again (a segment can be "
             "moved out of segments/), or use --force"
         )
-    why = (
+    why = "; ".join(against) or (
         "nothing that matters got worse than with " + champion.version
         if answers_of_champion is not None and champion is not None
         else f"it stands above the floor (average precision {floor['challenger']['ap']:.3f}; candidates ranked by "

@@ -85,9 +85,9 @@ def tracked():
 
 def test_no_file_names_a_package_index_or_a_machine():
     # Split, so that this file does not hold what it looks for.
-    forbidden = re.compile(
-        "|".join(["index" + "-url", "find" + "-links", r"https?://\S*/" + "simple", "/opt/" + "env", "/work/" + "main"])
-    )
+    here = [re.escape(one) for one in {ROOT.as_posix(), *([sys.prefix] if sys.prefix != sys.base_prefix else [])}]
+    index = ["index" + "-url", "find" + "-links", r"https?://\S*/" + "simple"]
+    forbidden = re.compile("|".join([*index, *(rf"{place}\b" for place in here), r"/(home|Users)/\w"]))
     found = []
     for path in tracked():
         data = path.read_bytes()

@@ -74,9 +74,9 @@ class Fitted:
 
     Attributes
     ----------
-    hazard : VotingClassifier
+    hazard : VotingClassifier, or a classifier of a researcher's own
         Classes 0 and 1.
-    namer : HistGradientBoostingClassifier
+    namer : HistGradientBoostingClassifier, or a classifier of a researcher's own
         Classes are class codes.
     calibration : (slope, intercept)
         Of the logistic curve from the logit of ``hazard`` to a probability (Platt scaling).
@@ -84,8 +84,8 @@ class Fitted:
         Calibrated probability of each training row from the fold that did not hold its group.
     """
 
-    hazard: VotingClassifier
-    namer: HistGradientBoostingClassifier
+    hazard: Any
+    namer: Any
     calibration: tuple[float, float]
     held_out: NDArray[np.float64]
 

@@ -112,6 +112,7 @@ def test_more_of_the_same_is_promoted_on_the_same_folds(own, ground):
     remember(own / "memory", own, ground[3:4])
     trained = train(asked(own))
     assert trained.promoted, trained.verdict["against"]
+    assert trained.verdict["why"] == "nothing that matters got worse than with rgb-1"
     assert trained.verdict["champion"] == "rgb-1"
     assert trained.verdict["champion_answers"] == "refitted"
     assert trained.verdict["comparison"]["overall"]["champion"]["ap"] is not None
@@ -135,6 +136,7 @@ def test_a_poisoned_batch_that_passes_the_audit_is_not_promoted(own, ground):
     trained = train(asked(own))
     assert not trained.promoted
     assert trained.verdict["against"]
+    assert trained.verdict["why"] == "; ".join(trained.verdict["against"]), "a refusal is no praise"
     assert open_register(own / "models").champion() == "rgb-1"
     forced = train(asked(own, force="a test of force"))
     assert forced.promoted
