@@ -37,6 +37,11 @@ def on_files(files, config):
     return files
 
 
+def on_page_content(html, page, config, files):
+    """Show what Sphinx would link in the docstrings (:class:`Name`) as the name alone."""
+    return re.sub(r":\w+:(?=<(?:code|autoref)\b)", "", html)
+
+
 def commands() -> str:
     from pipelines.cli import app
 
@@ -52,7 +57,7 @@ def commands() -> str:
             if example:
                 lines += ["```sh", example.strip(), "```", ""]
             rows = [(p, p.get_help_record(context)) for p in one.params if p.name not in ("verbose", "quiet", "help")]
-            lines += ["| | |", "|---|---|"]
+            lines += ["| option | meaning |", "|---|---|"]
             lines += [f"| `{_spelled(p)}` | {_cell((record or ('', p.help or ''))[1])} |" for p, record in rows]
             lines += [""]
     return "\n".join(lines)
@@ -97,7 +102,7 @@ def _table(name: str, model: type[BaseModel]) -> list[str]:
     text = inspect.getdoc(model) or ""
     summary, _, attributes = text.partition("Attributes\n----------\n")
     known = _described(attributes)
-    lines = [f"## [{name}]", "", _markdown(summary.strip()), "", "| key | type | default | |", "|---|---|---|---|"]
+    lines = [f"## [{name}]", "", _markdown(summary.strip()), "", "| key | type | default | meaning |", "|---|---|---|---|"]
     inner = []
     for key, field in model.model_fields.items():
         below = _model_of(field.annotation)
@@ -159,7 +164,7 @@ def layers() -> str:
             "",
             f"{layer.title}. Geometry: {geometry or 'none'}.",
             "",
-            "| column | kind | unit | |",
+            "| column | kind | unit | meaning |",
             "|---|---|---|---|",
         ]
         lines += [f"| `{one.name}` | {one.kind} | {one.unit or ''} | {_meaning(one)} |" for one in layer.columns]
@@ -184,7 +189,7 @@ def models() -> str:
         data, metrics = card["data"], card["metrics"]
         lines += [f"## {card['version']}", "", f"**Limits.** {card['limits']}", ""]
         lines += [
-            "| | |",
+            "| of the card | |",
             "|---|---|",
             f"| bands | {', '.join(card['roles'])} |",
             f"| measures | `{card['feature_set']}` |",
