@@ -155,7 +155,7 @@ def _short(value) -> str:
 def layers() -> str:
     from survey.layers import OUTPUT_LAYERS
 
-    lines = ["# Layers", "", "Every layer of `survey.gpkg`, as `survey/layers.py` declares it. A layer exists even where it",
+    lines = ["# Layers", "", "Every layer of `survey.gpkg`, as `survey/layers` declares it. A layer exists even where it",
              "is empty, with its types.", ""]  # fmt: skip
     for layer in OUTPUT_LAYERS:
         geometry = getattr(layer, "geometry", None)

@@ -1,0 +1,172 @@
+"""Hazard areas, and what they rest on."""
+
+from __future__ import annotations
+
+from survey.hazards import FAMILIES
+from survey.layers.columns import (
+    AREA_STATUSES,
+    DENSITY_CLASSES,
+    DISTRICT,
+    EVIDENCE_CLASSES,
+    LAND_CLASSES,
+    PATTERNS,
+    RUN_ID,
+    count,
+    maybe,
+    number,
+    text,
+)
+from survey.layers.table import Column, Layer
+
+HAZARD_AREAS = Layer(
+    "hazard_areas",
+    "Suspected hazard areas (proposals to the authority)",
+    "MultiPolygon",
+    (
+        text("area_id", "digest of the objects it holds"),
+        text("land_class", "what the evidence supports; the authority decides", domain=LAND_CLASSES),
+        text("status", "state of work, only ever from a record", domain=AREA_STATUSES),
+        Column("provisional", "bool", "true while it rests on unverified objects"),
+        number("area_m2", "area on the ground", "m2"),
+        number("area_ha", "area on the ground", "ha"),
+        count("n_objects", "objects inside"),
+        count("n_confirmed", "objects inside that a person confirmed"),
+        number("density_per_ha", "expected items over max(area, 1 ha)", "1/ha"),
+        number("density_low", "lower end of the interval", "1/ha"),
+        number("density_high", "upper end of the interval", "1/ha"),
+        text("density_class", "class that holds the estimate", domain=DENSITY_CLASSES),
+        text("class_range", "classes the interval touches"),
+        text("method_primary", "suggested method, for the planner's review"),
+        text("method_sequence", "suggested methods in order, joined with ' > '"),
+        text("method_reasons", "why, in plain sentences"),
+        text("rules_version", "digest of the rule table"),
+        number("effort_days_min", "team-days, fastest published rate", "d"),
+        number("effort_days_typical", "team-days, typical rate", "d"),
+        number("effort_days_max", "team-days, slowest published rate", "d"),
+        text("families", "families found inside, joined with ';'"),
+        text("pattern", "arrangement of the objects", domain=PATTERNS),
+        number("fadeout_m", "distance added around the evidence", "m"),
+        *DISTRICT,
+        RUN_ID,
+        maybe("fadeout_rule", "text", "family and pattern the distance was taken for, and its source"),
+        maybe("delineation", "text", "how the outline was drawn: point and radius, hull, or rows"),
+        maybe("land_class_reason", "text", "why this land class"),
+        maybe("evidence_of_contamination", "text", "Direct, Indirect or None"),
+        maybe("direct_evidence", "text", "types of direct evidence, joined with ';'"),
+        maybe("indirect_evidence", "text", "types of indirect evidence, joined with ';'"),
+        maybe("n_unverified", "int", "objects inside that no person has confirmed"),
+        maybe("n_items", "int", "objects inside that density counts: items and unknown objects"),
+        maybe("n_indicators", "int", "indicators inside"),
+        maybe("n_records", "int", "pieces of evidence inside that did not come from imagery"),
+        maybe("by_family", "text", "objects by family, such as 'AT 12; AP_blast 3'"),
+        maybe("n_rows", "int", "mine rows recognised"),
+        maybe("row_bearing_deg", "float", "bearing of the rows from true north, 0 to 180", "deg"),
+        maybe("row_spacing_m", "float", "median distance of neighbours in a row", "m"),
+        maybe("row_confidence", "float", "1 minus the number of such rows expected by chance", "0-1"),
+        maybe("perimeter_m", "float", "length of the outline", "m"),
+        maybe("observed_fraction", "float", "share of the area that was analysed", "0-1"),
+        maybe("detectability", "float", "share of items that could have been seen in the analysed part", "0-1"),
+        maybe("nearest_item_m", "float", "distance to the nearest item of another area", "m"),
+        maybe("slope_p50_deg", "float", "median slope; null where no elevation is known", "deg"),
+        maybe("slope_p90_deg", "float", "90th percentile of the slope", "deg"),
+        maybe("vegetation_p50", "float", "median share of the ground under vegetation", "0-1"),
+        maybe("vegetation_p90", "float", "90th percentile of the share under vegetation", "0-1"),
+        maybe("land_cover", "text", "kinds of ground that limit methods, joined with ';'"),
+        maybe("machines", "text", "machines rated for the hazard and the slope, joined with ';'"),
+        maybe("rules_fired", "text", "rules that fired, in order, joined with ';'"),
+        maybe("benchmark_lon", "float", "proposed benchmark, to be fixed in the field", "deg"),
+        maybe("benchmark_lat", "float", "proposed benchmark, to be fixed in the field", "deg"),
+        maybe("polygon_check", "text", "'passed', or the checks on the outline that failed"),
+        maybe("residual_note", "text", "what the area does not say"),
+        maybe("ledger_records", "text", "records of the clearance ledger that touch it, joined with ';'"),
+    ),
+    key="area_id",
+)
+
+TURNING_POINTS = Layer(
+    "turning_points",
+    "Turning points of the hazard areas",
+    "Point",
+    (
+        text("area_id", "hazard area"),
+        Column("part", "int", "part of the area, from 1"),
+        Column("ring", "int", "0 the outline, from 1 its holes"),
+        Column("number", "int", "number of the point on its ring, from 1, clockwise"),
+        text("point_type", "start, turning or intermediate", domain=("start", "turning", "intermediate")),
+        number("lon", "longitude, WGS 84", "deg"),
+        number("lat", "latitude, WGS 84", "deg"),
+        number("bearing_deg", "true bearing to the next point", "deg"),
+        number("distance_m", "distance to the next point", "m"),
+        number("benchmark_bearing_deg", "true bearing from the proposed benchmark", "deg", nullable=True),
+        number("benchmark_distance_m", "distance from the proposed benchmark", "m", nullable=True),
+        RUN_ID,
+    ),
+)
+
+MINE_ROWS = Layer(
+    "mine_rows",
+    "Mine rows recognised",
+    "LineString",
+    (
+        text("area_id", "hazard area the row lies in"),
+        text("family", "family of the mines", domain=FAMILIES),
+        count("n_mines", "mines in the row"),
+        number("bearing_deg", "bearing from true north, 0 to 180", "deg"),
+        number("length_m", "from the first mine to the last", "m"),
+        number("spacing_m", "median distance of neighbours", "m"),
+        number("spread_m", "standard deviation across the row", "m"),
+        number("confidence", "1 minus the number of such rows expected by chance", "0-1"),
+        RUN_ID,
+    ),
+)
+
+EVIDENCE = Layer(
+    "evidence",
+    "Evidence that did not come from the imagery",
+    "MultiPolygon",
+    (
+        text("evidence_id", "identity given, or a digest of place and type"),
+        text("evidence_type", "type of evidence, as in the evidence table"),
+        text("evidence_class", "direct or indirect", domain=("indirect", "direct")),
+        text("reliability", "reliability of the source"),
+        number("weight", "what it counts: weight of its type times reliability"),
+        text("family", "family of hazard it speaks of", domain=FAMILIES, nullable=True),
+        number("accuracy_m", "accuracy of the position", "m"),
+        number("fadeout_m", "distance an area reaches beyond it", "m"),
+        Column("reported_at", "time", "when it was reported", nullable=True),
+        text("source", "where it comes from", nullable=True),
+        text("area_id", "hazard area it belongs to", nullable=True),
+        text("run_id", "digest of settings, imagery and model", nullable=True),
+    ),
+    key="evidence_id",
+)
+"""Geometry: the ground it speaks of; of a point, as wide as its accuracy."""
+
+AREA_EVIDENCE = Layer(
+    "area_evidence",
+    "What each hazard area rests on",
+    None,
+    (
+        text("area_id", "hazard area"),
+        text("origin", "imagery or record", domain=("imagery", "record")),
+        text("evidence_type", "type of evidence"),
+        text("evidence_class", "what it is evidence of", domain=EVIDENCE_CLASSES),
+        text("reliability", "reliability of the source; of imagery, whether a person confirmed it"),
+        count("n", "pieces of evidence"),
+        number("weight", "what they count together"),
+        text("evidence_ids", "records, joined with ';'", nullable=True),
+        text("sources", "where records come from, joined with ';'", nullable=True),
+        RUN_ID,
+    ),
+)
+
+AREA_DISTRICTS = Layer(
+    "area_districts",
+    "Hazard areas shared out by district",
+    None,
+    (
+        text("area_id", "hazard area"),
+        text("district_code", "district"),
+        number("area_m2", "part of the area inside the district", "m2"),
+    ),
+)
