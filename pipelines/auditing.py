@@ -49,14 +49,11 @@ class Audited:
     ----------
     problems : list of dict
         Rows of layer ``AUDIT``.
-    events : list of GeoDataFrame
-        Layer ``EXAMPLES``.
     seen : set of int
         Rows of labels that lie on some image.
     """
 
     problems: list[dict[str, Any]] = field(default_factory=list)
-    events: list[gpd.GeoDataFrame] = field(default_factory=list)
     seen: set[int] = field(default_factory=set)
 
     def note(self, label: Any, problem: str, action: str, explanation: str) -> None:

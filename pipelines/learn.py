@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
+    from pipelines.auditing import Audited
     from pipelines.clipping import Placed
     from survey.hazards import HazardClass
     from survey.imagery.scene import Scene
@@ -164,8 +165,8 @@ def learn(request: Request, say: Callable[[str], None] = lambda _: None) -> Lear
 
     import pandas as pd
 
-    from pipelines.auditing import Audited, audit_scene, counted, events_of, usable
-    from pipelines.clipping import Clipping, Placed, cut, place
+    from pipelines.auditing import counted, events_of
+    from pipelines.clipping import Clipping, Placed, cut
     from pipelines.labels import read_labels
     from survey.errors import LayerError
     from survey.layers import EXAMPLES
@@ -180,17 +181,8 @@ def learn(request: Request, say: Callable[[str], None] = lambda _: None) -> Lear
     make_memory(request.memory)
     with only_writer(request.memory, request.wait_s):
         memory = open_memory(request.memory)
-        examples = memory.examples()
         admitted = _admit(request, labels, scenes)
-        audited = Audited()
-        labels = usable(labels, audited)
-        names = {scene.name for scene in scenes}
-        stand: list[Placed] = []
-        for scene in scenes:
-            placed = place(labels, scene, names)
-            stand.append(audit_scene(placed, examples, least_for(scene.roles), policy, audited))
-        for _, label in labels[~labels["row"].isin(audited.seen)].iterrows():
-            audited.note(label, "outside", "refused", "No image that was named shows the place.")
+        audited, labels, stand = _audit(labels, scenes, memory.examples(), policy)
         problems = audited.table()
         audit_path = _write_audit(request, problems)
         refusal = batch_refusal(problems, len(labels), policy)
@@ -199,7 +191,7 @@ def learn(request: Request, say: Callable[[str], None] = lambda _: None) -> Lear
                 f"{refusal} Nothing was learned. Look at {audit_path} in QGIS, mend {request.labels.name}, and learn "
                 "again; or take what is right as it is with --accept PROBLEM or mend it with --fix PROBLEM."
             )
-        sizes = wanted_sizes(memory, stand)
+        sizes, names = wanted_sizes(memory, stand), {scene.name for scene in scenes}
         learned_at = datetime.now(UTC).replace(microsecond=0)
         events = [events_of(one, _sites(one, request), learned_at) for one in stand if len(one.labels)]
         table = pd.concat(events, ignore_index=True) if events else EXAMPLES.empty("EPSG:4326")
@@ -221,6 +213,24 @@ def learn(request: Request, say: Callable[[str], None] = lambda _: None) -> Lear
             "--reviewed-everything where the whole of every image was looked at."
         )
     return Learned(segment, counted(table), problems, audit_path, ground.hectares, total, tuple(notes))
+
+
+def _audit(
+    labels: gpd.GeoDataFrame, scenes: Sequence[Scene], examples: gpd.GeoDataFrame, policy: Policy
+) -> tuple[Audited, gpd.GeoDataFrame, list[Placed]]:
+    """Return what is wrong with labels, those that have an outline and a known class, and those that stand."""
+    from pipelines.auditing import Audited, audit_scene, usable
+    from pipelines.clipping import place
+
+    audited = Audited()
+    labels = usable(labels, audited)
+    names = {scene.name for scene in scenes}
+    stand = [
+        audit_scene(place(labels, scene, names), examples, least_for(scene.roles), policy, audited) for scene in scenes
+    ]
+    for _, label in labels[~labels["row"].isin(audited.seen)].iterrows():
+        audited.note(label, "outside", "refused", "No image that was named shows the place.")
+    return audited, labels, stand
 
 
 class _Counted:

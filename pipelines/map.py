@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from pipelines.engine.journal import Entry, Journal
     from pipelines.opening import Opened, OpenScene
     from survey.api import Model, Pass
-    from survey.contamination.terrain import Terrain
     from survey.imagery.scene import Scene
     from survey.imagery.tiles import Tile
     from survey.settings import Job
@@ -35,11 +33,12 @@ def command(
     """
     from pipelines.outputs import write_outputs
     from pipelines.progress import watch_for
+    from pipelines.reopening import journal_of, reopened
     from survey.settings import read_job
 
     read = read_job(job)
     watch = watch_for(as_json=as_json)
-    with _journal_of(read) as journal:
+    with journal_of(read) as journal:
         opened = reopened(read, journal)
         summary = write_outputs(read, opened, journal, make_layers(read, opened, journal))
     watch.finished(summary)
@@ -86,6 +85,7 @@ def make_layers(job: Job, opened: Opened, journal: Journal) -> Made:
         With every tile of ``opened`` done or failed.
     """
     from pipelines.album import Album
+    from pipelines.map_settings import settings_digest
     from pipelines.opening import threshold_of
     from pipelines.verdicts import with_verdicts
     from survey.api import collect_objects
@@ -218,81 +218,12 @@ def _polygons(shapes: Any) -> list[Any]:
 
 
 def _context(job: Job, opened: Opened) -> Any:
+    from pipelines.map_settings import read_evidence, read_land_cover
     from survey.contamination.assessment import Context
 
     return Context(
-        area_of_interest=opened.area_of_interest, evidence=_evidence(job), land_cover=read_land_cover(job.terrain)
+        area_of_interest=opened.area_of_interest, evidence=read_evidence(job), land_cover=read_land_cover(job.terrain)
     )
-
-
-def _evidence(job: Job) -> gpd.GeoDataFrame | None:
-    from survey.contamination.evidence import prepare_evidence
-
-    if job.evidence.path is None:
-        return None
-    return prepare_evidence(_vector(job.evidence.path, job.evidence.layer, "[evidence] path"), job.evidence)
-
-
-def read_land_cover(terrain: Terrain) -> gpd.GeoDataFrame | None:
-    """Read the ground that limits methods, where the settings name a file of it.
-
-    Raises
-    ------
-    JobError
-        It cannot be read or used.
-    """
-    from survey.contamination.terrain import prepare_land_cover
-
-    if terrain.land_cover is None:
-        return None
-    return prepare_land_cover(_vector(terrain.land_cover, None, "[terrain] land_cover"), terrain)
-
-
-def _vector(path: Path, layer: str | None, where: str) -> gpd.GeoDataFrame:
-    import geopandas as gpd
-    import pyogrio
-
-    from survey.errors import JobError
-
-    try:
-        table = gpd.read_file(path, **({"layer": layer} if layer else {}))
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, OSError, ValueError) as error:
-        raise JobError(f"{where} {path} cannot be read ({error}). Name a vector file.") from error
-    if not isinstance(table, gpd.GeoDataFrame):
-        raise JobError(f"{where} {path} has no geometry. Name a vector file with points or polygons.")
-    return table
-
-
-def check_map_settings(job: Job) -> None:
-    """Read every table that the map plane will ask for, so that a mistake in one is told before pixels are read.
-
-    Raises
-    ------
-    JobError
-    """
-    from survey.contamination.effort import check_rates, read_productivity, read_resources
-    from survey.contamination.evidence import read_evidence_table
-    from survey.contamination.fadeout import read_fadeout
-    from survey.contamination.methodology import methodology_rules
-
-    rules = methodology_rules(job.methodology)
-    rates = read_productivity(job.methodology.productivity)
-    check_rates(rules, rates)
-    if job.methodology.resources is not None:
-        read_resources(job.methodology.resources, rates)
-    read_evidence_table(job.evidence.table)
-    read_fadeout(job.areas.fadeout)
-    _evidence(job)
-    read_land_cover(job.terrain)
-
-
-def asked_of_pixels(job: Job, model: Model) -> dict[str, Any]:
-    """Return what the journal's results of pixels depend on besides the imagery."""
-    return {
-        "model": model.digest,
-        "detection": job.detection.model_dump(mode="json"),
-        "visibility": job.visibility.of_pixels,
-    }
 
 
 def _with_statuses(job: Job, layers: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -302,106 +233,3 @@ def _with_statuses(job: Job, layers: dict[str, pd.DataFrame]) -> pd.DataFrame:
     from pipelines.ledger_survey import with_statuses
 
     return with_statuses(job.ledger, layers["hazard_areas"], layers["districts"])
-
-
-def settings_digest(job: Job, threshold: float) -> str:
-    """Digest of the settings that results depend on: files by their content, wherever they lie."""
-    from survey.provenance import digest, file_identity
-
-    def content(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: content(one) for key, one in value.items()}
-        if isinstance(value, Path):
-            return file_identity(value)["sha256"] if value.is_file() else value.name
-        return value
-
-    table = job.model_dump(
-        exclude={"execution": True, "imagery": {"paths", "vrt_folders", "checksums"}, "job": {"output"}, "model": True}
-    )
-    return digest({**content(table), "threshold": threshold})
-
-
-def scene_to_json(scene: Scene) -> dict[str, Any]:
-    """Return a scene as JSON has it, so that the map plane needs no imagery at hand."""
-    table = asdict(scene)
-    table["acquired_at"] = None if scene.acquired_at is None else scene.acquired_at.isoformat()
-    return table
-
-
-def scene_from_json(table: dict[str, Any]) -> Scene:
-    """Return the scene that :func:`scene_to_json` wrote."""
-    from survey.imagery.grid import Grid
-    from survey.imagery.scene import Scene
-
-    grid = table["grid"]
-    acquired = table["acquired_at"]
-    return Scene(
-        **{
-            **table,
-            "grid": Grid(grid["crs"], tuple(grid["transform"]), grid["width"], grid["height"]),
-            "bands": tuple((role, number) for role, number in table["bands"]),
-            "stretch": tuple((low, high) for low, high in table["stretch"]),
-            "levels": tuple((width, height) for width, height in table["levels"]),
-            "block": tuple(table["block"]),
-            "acquired_at": None if acquired is None else datetime.fromisoformat(acquired),
-        }
-    )
-
-
-def _journal_of(job: Job) -> Journal:
-    from pipelines.engine.journal import NAME, Journal
-    from survey.errors import JournalError
-
-    if not (job.job.output / NAME).exists():
-        raise JournalError(f"{job.job.output} holds no journal: nothing was surveyed yet. Use `survey run` first.")
-    return Journal(job.job.output, job.job.name)
-
-
-def reopened(job: Job, journal: Journal) -> Opened:
-    """Return what the journal knows of a job, with districts and map settings as the job file has them now.
-
-    Raises
-    ------
-    JournalError
-        No run has finished, or what the pixels' results depend on has changed since.
-    """
-    import shapely
-
-    from pipelines.opening import Opened, OpenScene, Refused, choose_model, read_area_of_interest, read_districts
-    from survey.api import passes, region_of
-    from survey.errors import JournalError
-
-    kept = journal.get("opened")
-    if kept is None or not journal.get("complete", False):
-        raise JournalError(f"{journal.path}: the survey is not finished. `survey run` goes on where it stopped.")
-    scenes = [scene_from_json(one["scene"]) for one in kept["scenes"]]
-    identities = [one["identity"] for one in kept["scenes"]]
-    model = choose_model(job, scenes)
-    asked = asked_of_pixels(job, model)
-    if asked != kept["depends"]:
-        what = " and ".join(key for key in asked if asked[key] != kept["depends"].get(key))
-        raise JournalError(
-            f"The {what} changed since {journal.path} was written; that touches pixels: use `survey run`."
-        )
-    districts, interest = read_districts(job), read_area_of_interest(job)
-    opened = []
-    for scene, identity in zip(scenes, identities, strict=True):
-        scene = replace(scene, position_error_m=job.imagery.position_error_m)
-        region = region_of(scene, districts, interest)
-        if shapely.intersects(region, scene.grid.outline()):
-            opened.append(OpenScene(scene, passes(scene, model, job.detection), region, identity))
-    refused = tuple(Refused(**one) for one in kept["refused"])
-    missing = unsurveyed(opened, journal)
-    if missing:
-        raise JournalError(
-            f"The districts or the area of interest now reach ground that was not surveyed ({missing} tiles). "
-            "`survey run` does just that."
-        )
-    return Opened(tuple(opened), refused, (), districts, interest, model)
-
-
-def unsurveyed(scenes: Sequence[OpenScene], journal: Journal) -> int:
-    """Count the tiles of a job that the journal has nothing of."""
-    from pipelines.walk import plan_walk
-
-    return len(plan_walk(scenes, journal).tasks)

@@ -90,7 +90,7 @@ def context_of(
     settings : Contamination
         From :func:`common_settings`.
     """
-    from pipelines.map import read_land_cover
+    from pipelines.map_settings import read_land_cover
     from survey.contamination.assessment import Context
     from survey.layers import EVIDENCE, conform
 

@@ -32,7 +32,7 @@ def command(
         return
     if job is None:
         raise typer.BadParameter("name a job file, or ask for --json-schema", param_hint="JOB")
-    from pipelines.map import check_map_settings
+    from pipelines.map_settings import check_map_settings
     from pipelines.opening import open_job
 
     read = read_job(job)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -95,9 +95,11 @@ def survey_job(job: Job, how: How, watch: Watch) -> Summary:
     """
     from pipelines.drifting import strange_ground
     from pipelines.engine.journal import Journal
-    from pipelines.map import check_map_settings, make_layers
+    from pipelines.map import make_layers
+    from pipelines.map_settings import check_map_settings
     from pipelines.opening import open_job, threshold_of
     from pipelines.outputs import Summary, check_room, write_outputs
+    from pipelines.reopening import remember
     from pipelines.walk import begin
 
     check_map_settings(job)
@@ -201,20 +203,6 @@ class _Refilled:
         except StopIteration:
             self._now = self._make()
             return next(self._now)
-
-
-def remember(job: Job, opened: Opened, journal: Journal) -> None:
-    """Keep in the journal what the map plane needs when the imagery is not at hand."""
-    from pipelines.map import asked_of_pixels, scene_to_json
-    from survey.provenance import plain
-
-    journal.set("complete", False)
-    kept = {
-        "scenes": [{"scene": scene_to_json(place.scene), "identity": dict(place.identity)} for place in opened.scenes],
-        "refused": [asdict(one) for one in opened.refused],
-        "depends": asked_of_pixels(job, opened.model),
-    }
-    journal.set("opened", plain(kept))
 
 
 @contextmanager

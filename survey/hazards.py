@@ -97,23 +97,3 @@ def admit(one: HazardClass) -> None:
         one = replace(known, max_gsd_cm=one.max_gsd_cm)
     _ADMITTED[one.code] = one
     classes.cache_clear()
-
-
-def families_resolved_at(gsd_cm: float, codes: tuple[str, ...] | None = None) -> tuple[str, ...]:
-    """Families of which at least one class can be seen at this ground sampling distance.
-
-    Parameters
-    ----------
-    gsd_cm : float
-        Ground sampling distance, centimetres per pixel.
-    codes : tuple of str, optional
-        Only these classes count (those a model knows); default all.
-
-    Examples
-    --------
-    >>> "AT" in families_resolved_at(2.0), "AP_blast" in families_resolved_at(2.0)
-    (True, False)
-    """
-    wanted = [c for c in classes().values() if codes is None or c.code in codes]
-    seen = {c.family for c in wanted if c.resolved_at(gsd_cm) and c.family not in ("unknown", "clutter")}
-    return tuple(family for family in FAMILIES if family in seen)

@@ -140,30 +140,20 @@ def learn(
     else:
         fitted = _fit_own(estimator, rows, numbers, settings)
     fitted = calibrate_on_objects(fitted, rows.codes, rows.weights, rows.places)
-    positive = rows.codes != NOTHING
     brought = _classes(sizes, max(one.scene.grid.gsd_cm for one in scenes))
-    counts = {str(code): int(n) for code, n in pd.Series(rows.codes[positive]).value_counts().sort_index().items()}
-    card: dict[str, Any] = {
+    card = {
         "version": version,
         "roles": list(roles),
         "scales_by_class": {code: list(scales) for code, scales in sizes.items()},
         "least_strength": _LEAST_STRENGTH,
         "feature_set": names,
-        "calibration": list(fitted.calibration),
         "classes": {one.code: asdict(one) for one in brought},
         "estimator": "committee" if estimator is None else " ".join(repr(estimator).split()),
-        "data": {"scenes": [one.scene.name for one in scenes], "object_candidates_by_class": counts,
-                 "candidates": len(rows.codes), "groups": len(np.unique(numbers))},
-        "metrics": {
-            "candidate_average_precision": float(
-                average_precision_score(positive, fitted.held_out, sample_weight=rows.weights)
-            ),
-            "candidate_prevalence": float(rows.weights[positive].sum() / rows.weights.sum()),
-        },
         "settings": settings.model_dump(),
         "software_version": software_version(),
         "limits": "A researcher's own model, compared with no other. What it does elsewhere is unmeasured.",
-    }  # fmt: skip
+        **_measured(rows, fitted, [one.scene.name for one in scenes]),
+    }
     for one in brought:
         admit(one)
     reference = rows.features[np.random.default_rng(0).permutation(len(rows.codes))[:32]]
@@ -173,7 +163,7 @@ def learn(
         roles=roles,
         scales_by_class=sizes,
         least_strength=_LEAST_STRENGTH,
-        feature_set=card["feature_set"],
+        feature_set=names,
         hazard=fitted.hazard,
         namer=fitted.namer,
         calibration=fitted.calibration,
@@ -181,6 +171,26 @@ def learn(
         measures=tuple(measures),
         reference=reference,
     )
+
+
+def _measured(rows: _Rows, fitted: Fitted, scenes: list[str]) -> dict[str, Any]:
+    """What the card says of the examples, and of the answers on ground that was held out."""
+    positive = rows.codes != NOTHING
+    counts = pd.Series(rows.codes[positive]).value_counts().sort_index()
+    average_precision = average_precision_score(positive, fitted.held_out, sample_weight=rows.weights)
+    return {
+        "calibration": list(fitted.calibration),
+        "data": {
+            "scenes": scenes,
+            "object_candidates_by_class": {str(code): int(n) for code, n in counts.items()},
+            "candidates": len(rows.codes),
+            "groups": len(np.unique(rows.groups.astype(str))),
+        },
+        "metrics": {
+            "candidate_average_precision": float(average_precision),
+            "candidate_prevalence": float(rows.weights[positive].sum() / rows.weights.sum()),
+        },
+    }
 
 
 def save_model(path: str | Path, model: OwnModel, *, trust: Sequence[str] = ()) -> Path:

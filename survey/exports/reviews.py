@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -126,48 +126,74 @@ def _written(path: Path) -> pd.DataFrame | None:
     return frame.set_index("object_id")
 
 
+@dataclass(frozen=True)
+class _Touched:
+    """Which rows of the reviewed layers a person touched, and how.
+
+    Attributes
+    ----------
+    edited, fresh : bool Series
+        Rows that were changed; rows that the person drew or copied.
+    named : dict of bool Series
+        What was changed, by its word; empty where it is not known what was written.
+    gone : list of str
+        Objects that were written and are not there any more.
+    """
+
+    edited: pd.Series
+    fresh: pd.Series
+    named: Mapping[str, pd.Series]
+    gone: Sequence[str]
+
+
+def _touched(table: pd.DataFrame, layer: pd.Series, written: pd.DataFrame | None) -> _Touched:
+    """Compare rows (``object_id``, ``verification``, ``class_code``, ``outline``) with what was written of them."""
+    ids = table["object_id"]
+    if written is None:
+        return _Touched((ids != "") & (table["verification"] != "unverified"), ids == "", {}, ())
+    before = written.reindex(ids).reset_index(drop=True)
+    stranger = before["class_code"].isna()
+    own = (layer == before["layer"]).fillna(False)
+    # A copy shares the id of its original; the original is the row that still lies in its own layer.
+    first = ~ids.loc[own.sort_values(ascending=False, kind="stable").index].duplicated().sort_index()
+    named = {
+        "verdict": (table["verification"] != before["verification"]) & ~stranger,
+        "class": (table["class_code"] != before["class_code"]) & ~stranger,
+        "outline": (table["outline"] != before["outline"]) & ~stranger,
+    }
+    copy = ~first & ~stranger
+    fresh = stranger | (copy & named["outline"])
+    edited = ~fresh & (named["verdict"] | ((named["class"] | named["outline"]) & ~copy))
+    return _Touched(edited, fresh, named, written.index.difference(ids.tolist()).tolist())
+
+
 def _changes(table: gpd.GeoDataFrame, written: pd.DataFrame | None) -> list[_Change]:
     """Rows of the reviewed layers that a person edited, added or deleted."""
     table = table.reset_index(drop=True)
-    ids = table["object_id"].astype("object").where(table["object_id"].notna(), "").astype(str).str.strip()
-    verdict = _verdicts(table)
-    code = table["class_code"].astype("object").where(table["class_code"].notna(), "").astype(str).str.strip()
-    code = code.where(code != "", "unknown_object")
-    outline = pd.Series(digests(table), index=table.index)
-    if written is None:
-        edited = (ids != "") & (verdict != "unverified")
-        named = {}
-        fresh = ids == ""
-        gone: Sequence[str] = ()
-    else:
-        before = written.reindex(ids).reset_index(drop=True)
-        stranger = before["class_code"].isna()
-        own = (table["layer"] == before["layer"]).fillna(False)
-        # A copy shares the id of its original; the original is the row that still lies in its own layer.
-        first = ~ids.loc[own.sort_values(ascending=False, kind="stable").index].duplicated().sort_index()
-        moved = (outline != before["outline"]) & ~stranger
-        renamed = (code != before["class_code"]) & ~stranger
-        judged = (verdict != before["verification"]) & ~stranger
-        copy = ~first & ~stranger
-        fresh = stranger | (copy & moved)
-        edited = ~fresh & (judged | ((renamed | moved) & ~copy))
-        named = {"verdict": judged, "class": renamed, "outline": moved}
-        gone = written.index.difference(ids).tolist()
+    said = pd.DataFrame(
+        {
+            "object_id": _stripped(table["object_id"]),
+            "verification": _verdicts(table),
+            "class_code": _stripped(table["class_code"]).replace("", "unknown_object"),
+            "outline": digests(table),
+        }
+    )
+    touched = _touched(said, table["layer"], written)
     changes = []
-    for row in np.flatnonzero(edited | fresh).tolist():
-        drawn = bool(fresh[row])
+    for row in np.flatnonzero(touched.edited | touched.fresh).tolist():
+        drawn = bool(touched.fresh[row])
         shape = table.geometry.iloc[row]
         if drawn and (shape is None or shape.is_empty):
             continue
-        changed = ", ".join(word for word, flag in named.items() if flag[row]) or "verdict"
-        changed += " changed" if named else " in a file without a record of what was written"
-        keeps_outline = not drawn and (written is None or not moved[row])
-        said = verdict[row]
+        object_id, verdict, code, _ = said.iloc[row]
+        changed = ", ".join(word for word, flag in touched.named.items() if flag[row]) or "verdict"
+        changed += " changed" if touched.named else " in a file without a record of what was written"
+        keeps_outline = not drawn and not (touched.named and touched.named["outline"][row])
         changes.append(
             _Change(
-                _drawn_id(ids[row], shape, code[row], written) if drawn else ids[row],
-                "confirmed" if drawn and said == "unverified" else said,
-                code[row],
+                _drawn_id(object_id, shape, code, written) if drawn else object_id,
+                "confirmed" if drawn and verdict == "unverified" else verdict,
+                code,
                 _cell(table, "reviewer_role", row),
                 _cell(table, "reviewed_at", row),
                 _reason("added by the reviewer" if drawn else changed, _cell(table, "notes", row)),
@@ -175,20 +201,20 @@ def _changes(table: gpd.GeoDataFrame, written: pd.DataFrame | None) -> list[_Cha
                 table.crs,
             )
         )
-    for one in map(str, gone):
+    for one in map(str, touched.gone):
         assert written is not None
-        changes.append(
-            _Change(
-                one, "rejected", str(written.at[one, "class_code"]), None, None, "deleted by the reviewer", None, None
-            )
-        )
+        code = str(written.at[one, "class_code"])
+        changes.append(_Change(one, "rejected", code, None, None, "deleted by the reviewer", None, None))
     return changes
 
 
+def _stripped(values: pd.Series) -> pd.Series:
+    """Text without the blanks around it; empty where there is none."""
+    return values.astype("object").where(values.notna(), "").astype(str).str.strip()
+
+
 def _verdicts(table: gpd.GeoDataFrame) -> pd.Series:
-    given = table["verification"].astype("object").where(table["verification"].notna(), "").astype(str)
-    given = given.str.strip().str.lower()
-    given = given.where(given != "", "unverified")
+    given = _stripped(table["verification"]).str.lower().replace("", "unverified")
     strange = given[~given.isin(VERIFICATIONS)]
     if len(strange):
         raise LayerError(

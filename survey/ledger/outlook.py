@@ -29,7 +29,6 @@ _COLUMNS = (
     "No work recorded",
     "Remaining",
 )
-HECTARE_M2 = 1e4
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pytest
 import shapely
 from drawn_job import write_job
 
-from pipelines.map import check_map_settings, read_land_cover
+from pipelines.map_settings import check_map_settings, read_land_cover
 from survey.errors import JobError
 from survey.settings import read_job
 

@@ -54,9 +54,9 @@ def test_it_shows_where_it_lies_and_changes_nothing_far_away(name):
     kind = KINDS[name]
     change = np.abs(seen.pixels.astype(float) - empty).max(axis=0)
     plan = shapely.transform(thing.outline(), lambda xy: xy + np.array([6e5, 4.4e6]))
-    # Ruts and wires are narrower than their plan: it is enough that some of it stands out.
+    # Posts and wires are far smaller than the plan of a fence: as many pixels as a small thing has are enough.
     near = rasterio.features.rasterize([plan], change.shape, transform=seen.transform, all_touched=True).astype(bool)
-    assert np.quantile(change[near], 0.95) >= 6
+    assert (change[near] >= 6).sum() >= 40
     grown = kind.reach * max(thing.length_m, thing.width_m) + HIGH_SUN * thing.height_m + 0.3
     far = rasterio.features.rasterize([plan.buffer(grown)], change.shape, transform=seen.transform) == 0
     assert change[far].max(initial=0.0) <= 2
