@@ -125,3 +125,42 @@ def test_sizes_that_cannot_be_true_are_refused(jobs, size, said):
     write(path, **size, tiled=True, blockxsize=4096, blockysize=4096, SPARSE_OK=True)
     with pytest.raises(ImageryError, match=said):
         opened(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("</VRTRasterBand>", "", "cannot be parsed"),
+        ("<ColorInterp>", "<PixelFunctionCode>def f(): pass</PixelFunctionCode><ColorInterp>", "with code"),
+        ('band="1"', 'band="1" subClass="VRTRawRasterBand"', "raw bytes"),
+    ],
+)
+def test_a_vrt_that_is_broken_or_holds_code_is_refused(jobs, old, new, said):
+    path = vrt(jobs, "a.tif", 1)
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(ImageryError, match=said):
+        opened(path)
+
+
+def test_vrts_are_not_followed_without_end(jobs):
+    chain = [jobs / "imagery" / f"{number}.vrt" for number in range(6)]
+    for path, source in zip(chain, [*(one.name for one in chain[1:]), "a.tif"], strict=True):
+        path.write_text(VRT.format(source=source, relative=1))
+    with pytest.raises(ImageryError, match="deeper than 4"):
+        opened(chain[0])
+    assert opened(chain[2]).grid.width == 40
+
+
+def test_a_vrt_too_large_to_be_one_is_not_read(jobs):
+    path = vrt(jobs, "a.tif", 1)
+    with path.open("ab") as file:
+        file.truncate(65 * 2**20)  # sparse: takes no room
+    with pytest.raises(ImageryError, match="Build it in parts"):
+        opened(path)
+
+
+def test_blocks_too_large_to_be_read_in_pieces_are_refused(jobs):
+    size = {"width": 30_000, "height": 20_000, "blockysize": 20_000, "compress": "deflate"}
+    path = write(jobs / "imagery" / "whole.tif", **size, SPARSE_OK=True)
+    with pytest.raises(ImageryError, match="TILED=YES"):
+        opened(path)
