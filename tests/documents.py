@@ -47,6 +47,12 @@ def commands(path: Path) -> list[str]:
     return found
 
 
+def mentions(path: Path) -> list[str]:
+    """Commands of survey that a page names in a sentence, with what options it names."""
+    prose = re.sub(r"^ *```.*?^ *```", "", path.read_text(encoding="utf-8"), flags=re.M | re.S)
+    return [" ".join(found.split()) for found in re.findall(r"`(survey [a-z][^`]*)`", prose)]
+
+
 def reason_not_to_run(command: str) -> str | None:
     return next((reason for pattern, reason in NOT_RUN.items() if re.search(pattern, command)), None)
 

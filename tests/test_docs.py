@@ -6,7 +6,7 @@ import re
 import shlex
 
 import pytest
-from documents import NOT_RUN, PAGES, ROOT, blocks, commands, help_examples, reason_not_to_run
+from documents import NOT_RUN, PAGES, ROOT, blocks, commands, help_examples, mentions, reason_not_to_run
 from typer.main import get_command
 
 from pipelines.cli import app
@@ -30,6 +30,30 @@ def parse(words):
 @pytest.mark.parametrize(("where", "shown"), [one for one in SURVEY if one[1].startswith("survey ")])
 def test_a_command_that_is_shown_is_understood(where, shown):
     parse(shlex.split(shown)[1:])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_commands_and_options_named_in_a_sentence_exist(page):
+    for named in mentions(page):
+        command, words = get_command(app), named.split()[1:]
+        while hasattr(command, "commands") and words and re.fullmatch(r"[a-z]+(\|[a-z]+)*", words[0]):
+            names = words.pop(0).split("|")
+            assert set(names) <= set(command.commands), f"{named}: there is no such command"
+            command = command.commands[names[0]]
+        known = {option for one in command.params for option in (*one.opts, *one.secondary_opts)}
+        assert {word for word in words if word.startswith("--")} <= known, named
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_scripts_and_modules_that_a_page_names_exist(page):
+    text = page.read_text(encoding="utf-8")
+    for script in re.findall(r"\bpython3? ([\w/]+\.py)", text):
+        assert (ROOT / script).exists(), script
+    for module in re.findall(r"\bpython3? -m (pipelines\.\w+)", text):
+        assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module
+    for path in re.findall(r"`((?:survey|pipelines|tests|docs|data|benchmarks|notebooks|qgis_plugin)/[\w./-]*)`", text):
+        # data/sample/out appears when the sample is run, build/ when .ci/run executes.
+        assert path.startswith("data/sample/out") or (ROOT / path).exists(), path
 
 
 @pytest.mark.parametrize(("name", "example"), help_examples().items())

@@ -160,7 +160,7 @@ def test_a_vrt_too_large_to_be_one_is_not_read(jobs):
 
 
 def test_blocks_too_large_to_be_read_in_pieces_are_refused(jobs):
-    size = {"width": 30_000, "height": 20_000, "blockysize": 20_000, "compress": "deflate"}
-    path = write(jobs / "imagery" / "whole.tif", **size, SPARSE_OK=True)
+    size = {"width": 30_000, "height": 20_000, "blockxsize": 30_000, "blockysize": 20_000}
+    path = write(jobs / "imagery" / "whole.tif", **size, tiled=True, compress="deflate", SPARSE_OK=True)
     with pytest.raises(ImageryError, match="TILED=YES"):
         opened(path)
