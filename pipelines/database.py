@@ -54,7 +54,7 @@ def export_to_database(output: Path, profile: str, address: str, schema: str) ->
     OutputError
         The outputs are missing, the database cannot be reached or written to, or the driver is not installed.
     """
-    from pipelines.export import read_result
+    from pipelines.results import read_result
     from survey.errors import JobError, OutputError
     from survey.exports.postgis import write_postgis
     from survey.layers import OUTPUT_LAYERS

@@ -141,12 +141,11 @@ def _layer(path: Path, name: str, *, optional: bool = False) -> gpd.GeoDataFrame
 
 def _imagery_of(result: Path) -> list[Path]:
     """Imagery that ``run.json`` beside the result names and that is still there."""
-    beside = result.parent / "run.json"
-    if not beside.exists():
+    if not (result.parent / "run.json").exists():
         return []
-    from pipelines.report import surveyed
+    from pipelines.results import images_of, read_record
 
-    return [path for path in surveyed(json.loads(beside.read_text(encoding="utf-8")), beside.parent) if path.exists()]
+    return [path for path in images_of(read_record(result.parent), result.parent) if path.exists()]
 
 
 def _baseline(

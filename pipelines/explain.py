@@ -101,16 +101,10 @@ def _listed(names: list[str]) -> str:
 
 def _rules_of(output: Path) -> tuple[Any, Any]:
     """Return the settings of the methodology of a run, and its rule table as it is now."""
+    from pipelines.results import read_record
     from survey.contamination.methodology import Methodology, methodology_rules
-    from survey.errors import OutputError
 
-    run = output / "run.json"
-    settings: dict[str, Any] = {}
-    if run.exists():
-        try:
-            settings = json.loads(run.read_text(encoding="utf-8")).get("settings", {}).get("methodology", {})
-        except (ValueError, AttributeError) as error:
-            raise OutputError(f"{run} is damaged: {error}. `survey map` writes it again.") from error
+    settings = read_record(output).get("settings", {}).get("methodology", {})
     methodology = Methodology.model_validate(settings)
     return methodology, methodology_rules(methodology)
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    import pandas as pd
-
-    from survey.layers import Layer
+    pass
 
 
 def command(
@@ -68,29 +64,10 @@ def export(output: Path, profile: str, to: Path) -> list[Path]:
     """
     from typing import cast
 
+    from pipelines.results import read_result
     from survey.exports import profiles
     from survey.layers import OUTPUT_LAYERS
 
     wanted = [layer for layer in OUTPUT_LAYERS if profile != "public" or layer.name == "districts"]
     layers, record = read_result(output, wanted)
     return profiles.export(cast("profiles.Profile", profile), layers, record, to)
-
-
-def read_result(output: Path, wanted: Iterable[Layer]) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
-    """Read layers and ``run.json`` of a run.
-
-    Raises
-    ------
-    OutputError
-        The folder holds no result.
-    """
-    import json
-
-    from survey.errors import OutputError
-    from survey.exports import geopackage
-
-    run = output / "run.json"
-    if not run.exists():
-        raise OutputError(f"{output} holds no run.json: it is no output folder of a run. `survey run` makes one.")
-    record = json.loads(run.read_text(encoding="utf-8"))
-    return {layer.name: geopackage.read(output / "survey.gpkg", layer) for layer in wanted}, record

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import geopandas as gpd
 import numpy as np
@@ -14,12 +13,12 @@ import pandas as pd
 import pyogrio
 
 from pipelines.ledger_store import Grounds, read_book
+from pipelines.results import read_result
 from survey.contamination.districts import lay_out, prepare_districts
 from survey.contamination.effort import machines_at_hand, read_productivity, read_resources, step_days
 from survey.contamination.methodology import JOIN, Methodology, methodology_rules
 from survey.contamination.plane import Plane, polygons_only
-from survey.errors import DistrictError, OutputError
-from survey.exports import geopackage
+from survey.errors import DistrictError
 from survey.layers import DISTRICTS, HAZARD_AREAS
 from survey.ledger.book import Book, square_metres
 from survey.ledger.outlook import Remains
@@ -48,13 +47,9 @@ def read_outputs(folder: Path) -> Outputs:
     OutputError
         The folder holds no whole result.
     """
-    run = folder / "run.json"
-    try:
-        record = json.loads(run.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise OutputError(f"{folder} is no output folder of a survey: {run.name} cannot be read ({error}).") from error
-    source = folder / "survey.gpkg"
-    return Outputs(folder, geopackage.read(source, HAZARD_AREAS), geopackage.read(source, DISTRICTS), record)
+    layers, record = read_result(folder, (HAZARD_AREAS, DISTRICTS))
+    areas, districts = (cast("gpd.GeoDataFrame", layers[one.name]) for one in (HAZARD_AREAS, DISTRICTS))
+    return Outputs(folder, areas, districts, record)
 
 
 def grounds_of(words: Vocabulary, districts: gpd.GeoDataFrame | None) -> Grounds:

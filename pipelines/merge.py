@@ -114,19 +114,13 @@ def merge(outputs: Sequence[Path], to: Path) -> list[Path]:
 
 
 def _read(folder: Path) -> _Output:
-    import json
-
-    from survey.errors import OutputError
-    from survey.exports import geopackage
+    from pipelines.results import read_result
     from survey.exports.reviews import harvest
     from survey.layers import OUTPUT_LAYERS
 
-    run, source = folder / "run.json", folder / "survey.gpkg"
-    if not run.exists():
-        raise OutputError(f"{folder} holds no run.json: it is no output folder of a run. `survey run` makes one.")
-    found = harvest(source, source=f"{folder.name}/{source.name}")
-    layers = {layer.name: geopackage.read(source, layer) for layer in OUTPUT_LAYERS}
-    return _Output(folder, json.loads(run.read_text(encoding="utf-8")), layers, found)
+    layers, record = read_result(folder, OUTPUT_LAYERS)
+    found = harvest(folder / "survey.gpkg", source=f"{folder.name}/survey.gpkg")
+    return _Output(folder, record, layers, found)
 
 
 def _joined(tables: Sequence[Any]) -> Any:
@@ -242,6 +236,7 @@ def _record(parts: Sequence[_Output], run_id: str, to: Path) -> dict[str, Any]:
     import os
     from datetime import datetime
 
+    from pipelines.results import is_address
     from survey.provenance import run_record
 
     records = [part.record for part in parts]
@@ -249,8 +244,7 @@ def _record(parts: Sequence[_Output], run_id: str, to: Path) -> dict[str, Any]:
     for part in parts:
         for one in part.record.get("imagery", []):
             path = str(one["path"])
-            remote = path.startswith(("/vsi", "http:", "https:"))
-            images.append(one if remote else one | {"path": os.path.relpath(part.folder / path, to)})
+            images.append(one if is_address(path) else one | {"path": os.path.relpath(part.folder / path, to)})
     models = sorted({str(record.get("model_version", "")) for record in records})
     digests = {record.get("model_digest") for record in records}
     started = datetime.fromisoformat(min(record["started_at"] for record in records))

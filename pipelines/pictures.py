@@ -37,16 +37,6 @@ _THUMBNAIL_PX = 512
 _SHOWN: tuple[Role, ...] = ("red", "green", "blue")
 
 
-def images_of(record: Mapping[str, Any], folder: Path) -> dict[str, Path]:
-    """Images by name that a ``run.json`` names, as seen from its folder."""
-    named = {str(one.get("name") or Path(one["path"]).name): str(one["path"]) for one in record.get("imagery", [])}
-    remote = ("/vsi", "http:", "https:")
-    return {
-        name: Path(path) if path.startswith(remote) or Path(path).is_absolute() else folder / path
-        for name, path in named.items()
-    }
-
-
 def chips_of(objects: gpd.GeoDataFrame, images: Mapping[str, Path], most: int = _MOST_CHIPS) -> dict[str, bytes]:
     """PNG of the most probable objects by ``object_id``; what cannot be read is left out.
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from survey.exports.report_map import Thumbnail
 
 
@@ -42,47 +40,19 @@ def report(output: Path) -> tuple[Path, Path]:
     OutputError
         The folder holds no whole result, or cannot be written to.
     """
-    import json
-
-    from survey.errors import OutputError
+    from pipelines.results import images_of, is_address, read_result
     from survey.exports import geopackage
     from survey.exports.project import write_project
     from survey.exports.report import write_report
     from survey.layers import OUTPUT_LAYERS
 
-    source, run = output / "survey.gpkg", output / "run.json"
-    if not run.exists():
-        raise OutputError(f"{output} holds no run.json: it is no output folder of a run. `survey run` makes one.")
-    try:
-        record = json.loads(run.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise OutputError(
-            f"{run} is damaged: {error}. Run the job again; nothing that was done is done twice."
-        ) from error
-    layers = {layer.name: geopackage.read(source, layer) for layer in OUTPUT_LAYERS}
+    source = output / "survey.gpkg"
+    layers, record = read_result(output, OUTPUT_LAYERS)
     page, project = output / "report.html", output / "survey.qgs"
     write_report(page, layers, record, chips=geopackage.read_chips(source), thumbnails=_thumbnails(output))
-    images = [path for path in surveyed(record, output) if _is_there(path)]
+    images = [path for path in images_of(record, output) if is_address(path) or path.exists()]
     write_project(project, source, layers, images, title=str(record.get("name") or "Survey"))
     return page, project
-
-
-def surveyed(record: Mapping[str, Any], output: Path) -> list[Path]:
-    """Images that a run surveyed, as its ``run.json`` lists them, seen from the output folder."""
-    paths = []
-    for one in record.get("imagery", []):
-        if one.get("status", "surveyed") == "surveyed":
-            path = Path(str(one["path"]))
-            paths.append(path if path.is_absolute() or _is_remote(path) else output / path)
-    return paths
-
-
-def _is_remote(path: Path) -> bool:
-    return path.as_posix().startswith(("/vsi", "http:", "https:"))
-
-
-def _is_there(path: Path) -> bool:
-    return _is_remote(path) or path.exists()
 
 
 def _thumbnails(output: Path) -> list[Thumbnail]:
