@@ -63,25 +63,13 @@ def stamp(canvas: Canvas, thing: Thing, site: Site) -> Footprint | None:
     frame = canvas.frame
     if kind.class_code is None and thing.length_m < _LEAST_PX * frame.gsd_m:
         return None
-    col, row = frame.to_pixel(thing.x_m, thing.y_m)
-    turn = thing.heading - math.radians(frame.angle_deg)
-    half = _half_extent(thing, turn, kind.reach)
-    shadow = min(max(thing.height_m, 0.02) * 1.3 * canvas.sun.run_per_height, 12.0) if kind.layer != "earth" else 0.3
-    length = max(math.hypot(canvas.sun.right, canvas.sun.down), 1e-6)
-    cast = (-canvas.sun.right / length * shadow, -canvas.sun.down / length * shadow)
-    g = frame.gsd_m
-    left = math.floor(col - (half[0] + max(0.0, -cast[0])) / g) - 1
-    right = math.ceil(col + (half[0] + max(0.0, cast[0])) / g) + 1
-    top = math.floor(row - (half[1] + max(0.0, -cast[1])) / g) - 1
-    bottom = math.ceil(row + (half[1] + max(0.0, cast[1])) / g) + 1
-    a, b = max(top, 0), min(bottom, frame.height)
-    c, d = max(left, 0), min(right, frame.width)
+    place = _window(thing, canvas)
+    a, b = max(place.top, 0), min(place.bottom, frame.height)
+    c, d = max(place.left, 0), min(place.right, frame.width)
     if a >= b or c >= d:
         return None
-    fine = int(np.clip(_FINE_SIDE // max(bottom - top, right - left), 1, _FINEST))
     window = canvas.radiance[:, a:b, c:d]
-    rng = np.random.default_rng([thing.seed, 301])
-    pad = _pad(thing, site, rng, (bottom - top, right - left), fine, (col - left, row - top), turn, canvas, window)
+    pad = _pad(thing, site, place, canvas, window)
     sketch = kind.draw(pad, thing.length_m, thing.width_m, thing.height_m)
     whole = sketch.whole if sketch.whole is not None else sketch.alpha
     whole = whole.copy()
@@ -95,8 +83,8 @@ def stamp(canvas: Canvas, thing: Thing, site: Site) -> Footprint | None:
     else:
         shown = sketch.shown if sketch.shown is not None else whole
     ground, own = _lit(sketch, pad, canvas)
-    size = (right - left, bottom - top)
-    inner = np.s_[a - top : b - top, c - left : d - left]
+    size = (place.right - place.left, place.bottom - place.top)
+    inner = np.s_[a - place.top : b - place.top, c - place.left : d - place.left]
     for band in range(len(canvas.columns)):
         factor = _shrunk(ground[band], size)[inner]
         window[band] *= factor
@@ -125,26 +113,56 @@ def _half_extent(thing: Thing, turn: float, reach: float) -> tuple[float, float]
     return abs(u * cos) + abs(v * sin), abs(u * sin) + abs(v * cos)
 
 
-def _pad(
-    thing: Thing,
-    site: Site,
-    rng: np.random.Generator,
-    size: tuple[int, int],
-    fine: int,
-    centre: tuple[float, float],
-    turn: float,
-    canvas: Canvas,
-    window: Field,
-) -> Pad:
+@dataclass(frozen=True)
+class _Window:
+    """Whole pixels of the picture, or beyond it, that a thing and its shadow may touch.
+
+    ``col`` and ``row`` are the thing's centre, ``turn`` its heading in the picture, radians anticlockwise.
+    """
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+    col: float
+    row: float
+    turn: float
+
+
+def _window(thing: Thing, canvas: Canvas) -> _Window:
+    kind, sun, frame = KINDS[thing.kind], canvas.sun, canvas.frame
+    col, row = frame.to_pixel(thing.x_m, thing.y_m)
+    turn = thing.heading - math.radians(frame.angle_deg)
+    half = _half_extent(thing, turn, kind.reach)
+    shadow = min(max(thing.height_m, 0.02) * 1.3 * sun.run_per_height, 12.0) if kind.layer != "earth" else 0.3
+    length = max(math.hypot(sun.right, sun.down), 1e-6)
+    cast = (-sun.right / length * shadow, -sun.down / length * shadow)
+    g = frame.gsd_m
+    return _Window(
+        top=math.floor(row - (half[1] + max(0.0, -cast[1])) / g) - 1,
+        bottom=math.ceil(row + (half[1] + max(0.0, cast[1])) / g) + 1,
+        left=math.floor(col - (half[0] + max(0.0, -cast[0])) / g) - 1,
+        right=math.ceil(col + (half[0] + max(0.0, cast[0])) / g) + 1,
+        col=col,
+        row=row,
+        turn=turn,
+    )
+
+
+def _pad(thing: Thing, site: Site, place: _Window, canvas: Canvas, window: Field) -> Pad:
+    """Fine pixels over the whole of a window; ``window`` is the part of the picture that it shares."""
+    rng = np.random.default_rng([thing.seed, 301])
+    height, width = place.bottom - place.top, place.right - place.left
+    fine = int(np.clip(_FINE_SIDE // max(height, width), 1, _FINEST))
     g = canvas.frame.gsd_m
-    px = g / fine
-    x = ((np.arange(size[1] * fine, dtype=np.float32) + 0.5) / fine - np.float32(centre[0])) * np.float32(g)
-    y = (np.float32(centre[1]) - (np.arange(size[0] * fine, dtype=np.float32) + 0.5) / fine) * np.float32(g)
-    cos, sin = np.float32(math.cos(turn)), np.float32(math.sin(turn))
+    col, row = np.float32(place.col - place.left), np.float32(place.row - place.top)
+    x = ((np.arange(width * fine, dtype=np.float32) + 0.5) / fine - col) * np.float32(g)
+    y = (row - (np.arange(height * fine, dtype=np.float32) + 0.5) / fine) * np.float32(g)
+    cos, sin = np.float32(math.cos(place.turn)), np.float32(math.sin(place.turn))
     u: Field = np.asarray((y * sin)[:, None] + (x * cos)[None, :], dtype=np.float32)
     v: Field = np.asarray((y * cos)[:, None] - (x * sin)[None, :], dtype=np.float32)
     earth, leaf = canvas.local_colours(site, window, rng)
-    return Pad(u, v, px, canvas.columns, site, rng, earth, leaf, thing.age, thing.path)
+    return Pad(u, v, g / fine, canvas.columns, site, rng, earth, leaf, thing.age, thing.path)
 
 
 def _bury(sketch: Sketch, pad: Pad, burial: float) -> None:
