@@ -1,8 +1,8 @@
 """Pages that are generated when the site is built: what the code says of itself is not written twice.
 
 ``reference/commands.md`` from the commands' help, ``job-file.md`` from the settings, ``layers.md`` from the declared
-layers, ``models.md`` from the cards of the shipped models; and the notebooks: as executed, where ``build/notebooks``
-has them (``.ci/run`` executes them there), else without outputs.
+layers, ``classes.md`` from the classes the package knows, ``models.md`` from the cards of the shipped models; and the
+notebooks: as executed, where ``build/notebooks`` has them (``.ci/run`` executes them there), else without outputs.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ def on_files(files, config):
         "reference/commands.md": commands(),
         "reference/job-file.md": job_file(),
         "reference/layers.md": layers(),
+        "reference/classes.md": classes(),
         "reference/models.md": models(),
     }.items():
         files.append(File.generated(config, name, content=text))
@@ -174,6 +175,25 @@ def layers() -> str:
 
 def _meaning(column) -> str:
     return _cell(column.description + (f": {', '.join(column.domain)}" if column.domain else ""))
+
+
+def classes() -> str:
+    from survey.hazards import classes as known
+
+    lines = [
+        "# Classes",
+        "",
+        "What a survey can look for, from `survey/hazards.toml`. Plan sizes are what a nadir camera sees. The coarsest pixel",
+        "is where a class is no longer looked for: about 10 pixels across its longer side and 6 across the shorter, a rule of",
+        "thumb for items with no published threshold; each is found better in finer imagery.",
+        "",
+        "| class | | family | plan size (m) | coarsest pixel (cm) |",
+        "|---|---|---|---|---|",
+    ]
+    for one in known().values():
+        size = f"{one.length_m:g} × {one.width_m:g}"
+        lines.append(f"| `{one.code}` | {_cell(one.label)} | {one.family} | {size} | {one.max_gsd_cm:g} |")
+    return "\n".join([*lines, ""])
 
 
 def models() -> str:
