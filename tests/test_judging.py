@@ -1,0 +1,88 @@
+"""What a model that stands on an elder says: each decides about the classes and sizes it knows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from survey.api.judging import judge, sizes_of
+from survey.memory.modelfile import Model
+
+MINE, SHELL = 0.34, 0.68
+LIKELY = [3.0, 1.0]
+
+
+def fitted(codes):
+    """A model that takes the first feature for the sign of a hazard object, and names it by the second."""
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(400, 2)).astype(np.float32) * 2
+    hazard = LogisticRegression().fit(features, features[:, 0] > 0)
+    namer = LogisticRegression().fit(features, np.where(features[:, 1] > 0, codes[0], codes[-1]))
+    return hazard, namer
+
+
+def model(version, sizes, least=2.0):
+    hazard, namer = fitted([*sizes, "clutter"] if len(sizes) == 1 else list(sizes))
+    card = {"scales_by_class": sizes}
+    return Model(version, version, ("thermal",), sizes, least, "any", hazard, namer, (1.0, 0.0), card)
+
+
+ELDER = model("elder", {"mine_at": (MINE,), "shell": (SHELL,)})
+YOUNGER = model("younger", {"mine_at": (MINE,)})
+
+
+def on_top(shift):
+    """The younger on top of the elder, whose probabilities are shifted by so many logits."""
+    card = {**YOUNGER.card, "elder": {"shift": shift}}
+    known = {**ELDER.scales_by_class, **YOUNGER.scales_by_class}
+    return replace(YOUNGER, scales_by_class=known, card=card, elder=ELDER)
+
+
+def said(features, diameters, asked, strength=5.0):
+    rows = np.array(features, np.float32)
+    return judge(rows, np.array(diameters), np.full(len(rows), strength), asked)
+
+
+def test_the_elder_decides_where_the_younger_does_not_look():
+    # Named a shell by the elder's second feature, at the shell's size.
+    shell = [3.0, -3.0]
+    alone, _ = said([shell], [SHELL], ELDER)
+    probability, codes = said([shell], [SHELL], on_top(0.0))
+    assert codes.tolist() == ["shell"]
+    assert probability == pytest.approx(alone)
+
+
+def test_what_reviewed_ground_showed_shifts_the_elders_probability_in_logits():
+    shell = [1.0, -3.0]
+    (before,), _ = said([shell], [SHELL], on_top(0.0))
+    (after,), _ = said([shell], [SHELL], on_top(-1.5))
+    assert np.log(after / (1 - after)) == pytest.approx(np.log(before / (1 - before)) - 1.5)
+
+
+def test_a_class_of_the_younger_is_never_taken_from_the_elder():
+    # At a size where the younger does not look the elder would name a mine; that class is not its to name.
+    (probability,), _ = said([LIKELY], [SHELL], on_top(0.0))
+    assert probability == 0.0
+    (probability,), codes = said([LIKELY], [MINE], on_top(0.0))
+    (alone,), _ = said([LIKELY], [MINE], YOUNGER)
+    assert probability == pytest.approx(alone)
+    assert codes.tolist() == ["mine_at"]
+
+
+def test_the_elder_is_not_asked_of_what_it_would_not_have_proposed():
+    demanding = replace(on_top(0.0), elder=replace(ELDER, least_strength=9.0))
+    (probability,), _ = said([[3.0, -3.0]], [SHELL], demanding)
+    assert probability == 0.0
+
+
+def test_candidates_that_are_nothing_are_not_named():
+    probability, codes = said([[-9.0, 1.0], LIKELY], [MINE, MINE], YOUNGER)
+    assert probability[0] < 0.05 < probability[1]
+    assert codes.tolist() == ["unknown_object", "mine_at"]
+
+
+def test_every_size_once():
+    assert sizes_of(on_top(0.0)) == (MINE, SHELL)
