@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 import survey
 from survey.api import LabelledScene, Tile, feature_set_of
-from survey.detection.features import RADII
+from survey.detection.patches import RADII
 from survey.errors import LayerError, ModelError
 from survey.memory.training import Training
 

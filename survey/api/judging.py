@@ -23,7 +23,7 @@ from survey.memory.modelfile import Model
 Measure = Callable[[NDArray[np.float32]], NDArray[Any]]
 """A measure of a researcher's own: polar patches (n, channel, ring, angle) to numbers (n,) or (n, k).
 
-The rings have the radii :data:`survey.detection.features.RADII` in units of the candidate's own radius; channels are
+The rings have the radii :data:`survey.detection.patches.RADII` in units of the candidate's own radius; channels are
 brightness and two colour differences, or the one band of thermal imagery. It must be a named, pure function that looks
 at each patch by itself: then objects stay the same for every tiling.
 """

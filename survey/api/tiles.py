@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from survey.api.judging import Measure, OwnModel, judge, wanted_classes
 from survey.detection.classifier import EMITTED, Detection
-from survey.detection.features import polar_patches
 from survey.detection.objects import outline_of, to_polygon
+from survey.detection.patches import ANGLES, RADII, polar_samples
 from survey.detection.scales import Pass, plan_passes
 from survey.detection.search import Found, octaves_of, search
 from survey.errors import ImageryError, ModelError
@@ -187,7 +187,8 @@ def with_measures(
         rows = np.flatnonzero((found.octave == octave) & (found.diameter_px == across))
         row = (found.row[rows] - (corner[0] >> octave)).astype(float)
         col = (found.col[rows] - (corner[1] >> octave)).astype(float)
-        patches = polar_patches(octaves[octave], row, col, across)
+        samples = polar_samples(octaves[octave], row, col, across).astype(np.float32)
+        patches = np.moveaxis(samples.reshape(len(rows), RADII.size, ANGLES, -1), 3, 1)
         added.append([_answer(one, patches) for one in measures])
         order.append(rows)
     columns = np.concatenate([np.concatenate(parts, axis=1) for parts in added])

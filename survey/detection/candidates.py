@@ -49,18 +49,20 @@ class Strength:
         return np.column_stack([plane[row, col] for plane in self.contrast])
 
 
-def strength_of(octave: NDArray[np.uint8], diameter_px: float) -> Strength:
+def strength_of(octave: NDArray[np.uint8], diameter_px: float, block: int = BLOCK) -> Strength:
     """Contrast against the local clutter at one size.
 
     Parameters
     ----------
     octave : uint8 array, shape (row, col, channel)
-        Sides are multiples of 8, the first pixel lies at a multiple of 8 from the scene's origin.
+        Sides are multiples of ``block``, the first pixel lies at a multiple of it from the scene's origin.
     diameter_px : float
         Diameter looked for, in pixels of the octave.
+    block : int
+        Side of the blocks that clutter is averaged in.
     """
     rows, cols, bands = octave.shape
-    small = (cols // BLOCK, rows // BLOCK)
+    small = (cols // block, rows // block)
     planes = []
     total = np.zeros((rows, cols), np.float32)
     for band in range(bands):
@@ -68,7 +70,7 @@ def strength_of(octave: NDArray[np.uint8], diameter_px: float) -> Strength:
         plane = _blur(image, _CENTRE * diameter_px)
         plane -= _blur(image, _SURROUND * diameter_px)
         clutter: Any = cv2.resize(np.abs(plane, out=image), small, interpolation=cv2.INTER_AREA)
-        clutter = _blur(clutter, max(0.7, _CLUTTER * diameter_px / BLOCK))
+        clutter = _blur(clutter, max(0.7, _CLUTTER * diameter_px / block))
         clutter += np.float32(_NOISE)
         # Interpolation keeps a constant, so what is added before it is what would be added after it.
         plane /= cv2.resize(clutter, (cols, rows), dst=image, interpolation=cv2.INTER_LINEAR)
@@ -102,3 +104,25 @@ def peaks_of(total: Floats, diameter_px: float, least: float) -> tuple[NDArray[n
     keep = np.ones(len(row), bool)
     keep[pairs.max(axis=1)] = False
     return row[keep].astype(np.int64), col[keep].astype(np.int64)
+
+
+def finer_pixels(
+    total: Floats, row: NDArray[np.int64], col: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pixels of the octave below in which local maxima lie: of the four, the one on the side that rises.
+
+    Parameters
+    ----------
+    total : float32 array, shape (row, col)
+    row, col : int arrays, shape (n,)
+        Local maxima of it.
+
+    Returns
+    -------
+    row, col : int arrays, shape (n,)
+        In the octave below, of twice the size.
+    """
+    last_row, last_col = total.shape[0] - 1, total.shape[1] - 1
+    below = total[np.minimum(row + 1, last_row), col] >= total[np.maximum(row - 1, 0), col]
+    right = total[row, np.minimum(col + 1, last_col)] >= total[row, np.maximum(col - 1, 0)]
+    return 2 * row + below, 2 * col + right

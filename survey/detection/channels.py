@@ -5,8 +5,6 @@ All arithmetic is in integers, pixel by pixel, so a channel is the same through 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +33,7 @@ def channels_of(pixels: Bytes) -> Bytes:
     """
     if pixels.shape[0] == 1:
         return np.ascontiguousarray(pixels[0])[..., None]
-    return np.ascontiguousarray(cv2.transform(np.moveaxis(pixels, 0, -1), _OPPONENT))
+    return np.ascontiguousarray(cv2.transform(cv2.merge(list(pixels)), _OPPONENT))
 
 
 def fill_invalid(pixels: Bytes, valid: NDArray[np.bool_], block: int) -> Bytes:
@@ -55,19 +53,26 @@ def fill_invalid(pixels: Bytes, valid: NDArray[np.bool_], block: int) -> Bytes:
     """
     if valid.all():
         return pixels
-    rows, cols = valid.shape
-    shape = (rows // block, block, cols // block, block)
-    count = valid.reshape(shape).sum(axis=(1, 3), dtype=np.int64)
+    count = _sums(valid.view(np.uint8), block)
     near = _spread(count)
+    partly = count < block * block
     filled = pixels.copy()
-    for band in range(pixels.shape[0]):
-        total = np.where(valid, pixels[band], 0).reshape(shape).sum(axis=(1, 3), dtype=np.int64)
+    for band in filled:
+        total = _sums(np.multiply(band, valid), block)
         # A block with no valid pixel takes the mean of its neighbours; with none there either it is far away.
         own, around = total // np.maximum(count, 1), _spread(total) // np.maximum(near, 1)
         mean = np.where(count > 0, own, np.where(near > 0, around, 128)).astype(np.uint8)
-        whole = np.repeat(np.repeat(mean, block, axis=0), block, axis=1)
-        np.copyto(filled[band], whole, where=~valid)
+        for row, col in np.argwhere(partly):
+            part = np.s_[row * block : (row + 1) * block, col * block : (col + 1) * block]
+            np.copyto(band[part], mean[row, col], where=~valid[part])
     return filled
+
+
+def _sums(band: Bytes, block: int) -> NDArray[np.int64]:
+    """Sums over blocks; rows are added first, many columns at a time."""
+    rows, cols = band.shape
+    lines = band.reshape(rows // block, block, cols).sum(axis=1, dtype=np.uint32)
+    return lines.reshape(rows // block, cols // block, block).sum(axis=2, dtype=np.int64)
 
 
 def _spread(sums: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -77,14 +82,14 @@ def _spread(sums: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.sum([padded[r : r + rows, c : c + cols] for r in range(3) for c in range(3)], axis=0)
 
 
-def pyramid(channels: Bytes, octaves: Sequence[int]) -> dict[int, Bytes]:
-    """Halve the channels again and again; returns the octaves asked for (0 is the input).
+def pyramid(channels: Bytes, deepest: int) -> dict[int, Bytes]:
+    """Halve the channels again and again, from octave 0, the input, to the deepest.
 
-    Sides must be multiples of ``2 ** max(octaves)`` and the window must start at such a multiple of the
+    Sides must be multiples of ``2 ** deepest`` and the window must start at such a multiple of the
     scene's origin: then a pixel of an octave is the rounded mean of the same pixels in every window.
     """
     levels = {0: channels}
-    for octave in range(1, max(octaves) + 1):
+    for octave in range(1, deepest + 1):
         finer = levels[octave - 1]
         size = (finer.shape[1] // 2, finer.shape[0] // 2)
         halved = np.asarray(cv2.resize(finer, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)

@@ -10,12 +10,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from survey.detection.candidates import peaks_of, strength_of
+from survey.detection.candidates import finer_pixels, peaks_of, strength_of
 from survey.detection.channels import channels_of, fill_invalid, pyramid
-from survey.detection.features import detail_patches, measure, polar_patches
-from survey.detection.scales import BLOCK, REACH_IN_DIAMETERS, Pass, plan_passes
+from survey.detection.features import measure
+from survey.detection.patches import detail_samples, patches_of, polar_samples
+from survey.detection.scales import BLOCK, REACH_IN_DIAMETERS, SOUGHT_HALVED_FROM, Pass, plan_passes
 
 Ints = NDArray[np.int64]
+Octaves = Mapping[int, NDArray[np.uint8]]
+
+# Candidates measured at once: few enough that their patches stay in the processor's cache.
+_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -55,14 +60,14 @@ def _middle(index: Ints, octave: Ints | int) -> Ints:
     return index * 2**octave + 2**octave // 2
 
 
-def octaves_of(pixels: NDArray[np.uint8], valid: NDArray[np.bool_], a_pass: Pass) -> Mapping[int, NDArray[np.uint8]]:
+def octaves_of(pixels: NDArray[np.uint8], valid: NDArray[np.bool_], a_pass: Pass) -> Octaves:
     """Channels of a chip at every octave the pass needs; arrays of shape (row, col, channel)."""
     block = BLOCK * 2 ** max(a_pass.octaves)
-    return pyramid(channels_of(fill_invalid(pixels, valid, block)), a_pass.octaves)
+    return pyramid(channels_of(fill_invalid(pixels, valid, block)), 1 + max(a_pass.octaves))
 
 
 def search(
-    octaves: Mapping[int, NDArray[np.uint8]],
+    octaves: Octaves,
     valid: NDArray[np.bool_],
     corner: tuple[int, int],
     core: tuple[int, int, int, int],
@@ -87,55 +92,88 @@ def search(
     """
     parts: list[Found] = []
     for octave, across, diameter in a_pass.scales:
-        image = octaves[octave]
         top, left = corner[0] >> octave, corner[1] >> octave
-        part = _around(core, image.shape[:2], (top, left), octave, across)
-        strength = strength_of(image[part], across)
-        row, col = peaks_of(strength.total, across, least)
-        row, col = row + part[0].start, col + part[1].start
-        at_row, at_col = _middle(row + top, octave), _middle(col + left, octave)
-        inside = (at_row >= core[0]) & (at_row < core[1]) & (at_col >= core[2]) & (at_col < core[3])
-        row, col, at_row, at_col = row[inside], col[inside], at_row[inside], at_col[inside]
-        seen = valid[at_row - corner[0], at_col - corner[1]]
-        row, col = row[seen], col[seen]
-        count = len(row)
-        here = row - part[0].start, col - part[1].start
-        patches = polar_patches(image, row.astype(float), col.astype(float), across)
-        detail = _detail(octaves, octave, row, col, across)
+        peaks = _peaks(octaves, octave, across, (corner, core), least)
+        at_row, at_col = _middle(peaks.row + top, octave), _middle(peaks.col + left, octave)
+        kept = (at_row >= core[0]) & (at_row < core[1]) & (at_col >= core[2]) & (at_col < core[3])
+        kept[kept] = valid[at_row[kept] - corner[0], at_col[kept] - corner[1]]
+        peaks = _Peaks(**{name: values[kept] for name, values in vars(peaks).items()})
+        count = len(peaks.row)
         parts.append(
             Found(
                 octave=np.full(count, octave),
-                row=row + top,
-                col=col + left,
+                row=peaks.row + top,
+                col=peaks.col + left,
                 diameter_m=np.full(count, diameter),
                 diameter_px=np.full(count, across),
-                strength=strength.total[here],
-                features=measure(patches, detail, strength.contrast_at(*here), (diameter, across)),
+                strength=peaks.strength,
+                features=_features(octaves, octave, peaks, (diameter, across)),
             )
         )
     return Found(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])})
 
 
+@dataclass(frozen=True)
+class _Peaks:
+    """Local maxima of the strength at one size; ``row`` and ``col`` are pixels of its octave, from the chip's first."""
+
+    row: Ints
+    col: Ints
+    strength: NDArray[np.float32]
+    contrast: NDArray[np.float32]
+
+
+def _peaks(
+    octaves: Octaves,
+    octave: int,
+    across: float,
+    where: tuple[tuple[int, int], tuple[int, int, int, int]],
+    least: float,
+) -> _Peaks:
+    corner, core = where
+    halved = int(across >= SOUGHT_HALVED_FROM)
+    sought, size, block = octave + halved, across / 2**halved, BLOCK >> halved
+    start = corner[0] >> sought, corner[1] >> sought
+    part = _around(core, octaves[sought].shape[:2], (start, sought), (size, block))
+    strength = strength_of(octaves[sought][part], size, block)
+    row, col = peaks_of(strength.total, size, least)
+    values, contrast = strength.total[row, col], strength.contrast_at(row, col)
+    if halved:
+        row, col = finer_pixels(strength.total, row, col)
+    return _Peaks(row + (part[0].start << halved), col + (part[1].start << halved), values, contrast)
+
+
 def _around(
-    core: tuple[int, int, int, int], shape: tuple[int, int], start: tuple[int, int], octave: int, across: float
+    core: tuple[int, int, int, int],
+    shape: tuple[int, int],
+    at: tuple[tuple[int, int], int],
+    seen: tuple[float, int],
 ) -> tuple[slice, slice]:
     """Part of an octave that a size needs around a core: less than the chip, which is read for the largest size."""
-    reach = math.ceil(across * REACH_IN_DIAMETERS) + 4 * BLOCK
+    (start, octave), (across, block) = at, seen
+    reach = math.ceil(across * REACH_IN_DIAMETERS) + 4 * block
 
     def side(low: int, high: int, first: int, count: int) -> slice:
         begin, end = (low >> octave) - first - reach, (high >> octave) - first + reach
-        return slice(max(0, begin // BLOCK * BLOCK), min(count, -(-end // BLOCK) * BLOCK))
+        return slice(max(0, begin // block * block), min(count, -(-end // block) * block))
 
     return side(core[0], core[1], start[0], shape[0]), side(core[2], core[3], start[1], shape[1])
 
 
-def _detail(
-    octaves: Mapping[int, NDArray[np.uint8]], octave: int, row: Ints, col: Ints, across: float
-) -> NDArray[np.float32]:
-    if octave == 0:
-        return detail_patches(octaves[0], row.astype(float), col.astype(float), across)
-    # The middle of a pixel lies between two pixels of the octave below.
-    return detail_patches(octaves[octave - 1], 2 * row.astype(float) + 0.5, 2 * col.astype(float) + 0.5, 2 * across)
+def _features(octaves: Octaves, octave: int, peaks: _Peaks, size: tuple[float, float]) -> NDArray[np.float32]:
+    """Measure peaks of one size, a batch at a time."""
+    parts = []
+    for start in range(0, max(len(peaks.row), 1), _BATCH):
+        batch = slice(start, start + _BATCH)
+        row, col, across = peaks.row[batch].astype(float), peaks.col[batch].astype(float), size[1]
+        polar = polar_samples(octaves[octave], row, col, across)
+        if octave == 0:
+            detail = detail_samples(octaves[0], row, col, across)
+        else:
+            # The middle of a pixel lies between two pixels of the octave below.
+            detail = detail_samples(octaves[octave - 1], 2 * row + 0.5, 2 * col + 0.5, 2 * across)
+        parts.append(measure(patches_of(polar, detail), peaks.contrast[batch], size))
+    return np.concatenate(parts)
 
 
 def search_picture(

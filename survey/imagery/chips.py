@@ -83,8 +83,7 @@ def read_chip(scene: Scene, level: int, window: tuple[int, int, int, int], roles
     grid = level_grid(scene, level)
     row0, row1, col0, col1 = window
     inside = (max(row0, 0), min(row1, grid.height), max(col0, 0), min(col1, grid.width))
-    pixels = np.zeros((len(roles), row1 - row0, col1 - col0), np.uint8)
-    valid = np.zeros(pixels.shape[1:], bool)
+    shape = (row1 - row0, col1 - col0)
     if inside[0] < inside[1] and inside[2] < inside[3]:
         try:
             if level < len(scene.levels):
@@ -99,6 +98,10 @@ def read_chip(scene: Scene, level: int, window: tuple[int, int, int, int], roles
                 f"{scene.path}: rows {inside[0]}-{inside[1]}, columns {inside[2]}-{inside[3]} of level {level} cannot "
                 f"be read ({str(error).strip()}). The ground is counted as not analysed; replace the file to see it."
             ) from error
+        if ok.shape == shape:
+            return Chip(part, ok, row0, col0, grid)
+    pixels, valid = np.zeros((len(roles), *shape), np.uint8), np.zeros(shape, bool)
+    if inside[0] < inside[1] and inside[2] < inside[3]:
         rows = slice(inside[0] - row0, inside[1] - row0)
         cols = slice(inside[2] - col0, inside[3] - col0)
         pixels[:, rows, cols] = part
@@ -189,10 +192,13 @@ def _read_reduced(
 def block_sums(band: NDArray[Any], side: int) -> NDArray[np.int64]:
     """Sums over blocks of ``side`` x ``side`` pixels of 8 or 16 bits, exact; ``side`` divides the sides of ``band``."""
     rows, cols = band.shape
-    if band.dtype == np.uint16:
-        # Bytes are summed many times faster than words.
-        low, high = cv2.split(band.astype("<u2", copy=False).view(np.uint8).reshape(rows, cols, 2))
-        return np.asarray(block_sums(np.asarray(low), side) + 256 * block_sums(np.asarray(high), side))
-    lines: Any = np.ascontiguousarray(band).reshape(rows * cols // side, side)
-    across = cv2.reduce(lines, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
-    return across.reshape(rows // side, side, cols // side).sum(axis=1, dtype=np.int64)
+    if band.dtype == np.uint8:
+        lines: Any = np.ascontiguousarray(band).reshape(rows * cols // side, side)
+        across = cv2.reduce(lines, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
+        return across.reshape(rows // side, side, cols // side).sum(axis=1, dtype=np.int64)
+    # Rows are added first, many columns at a time: cv2 sums words slowly.
+    stacked = band.reshape(rows // side, side, cols)
+    total: NDArray[np.uint32] = np.zeros((rows // side, cols), np.uint32)
+    for line in range(side):
+        total += stacked[:, line]
+    return total.reshape(rows // side, cols // side, side).sum(axis=2, dtype=np.int64)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pictures import flat_disc, textured
 
-from survey.detection.candidates import peaks_of, strength_of
+from survey.detection.candidates import finer_pixels, peaks_of, strength_of
 from survey.detection.scales import plan_passes
 from survey.detection.search import octaves_of, search, search_picture
 
@@ -104,3 +104,19 @@ def test_a_higher_bar_takes_a_part_of_what_a_lower_one_takes(bar):
     high = set(zip(*(a.tolist() for a in peaks_of(total, 8.0, bar)), strict=True))
     assert high <= low
     assert all(total[at] >= bar for at in high)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.tuples(*[st.integers(20, 43)] * 2), st.floats(6.0, 16.0))
+def test_a_peak_of_the_halved_picture_tells_the_pixel_of_the_whole_one(place, width):
+    row, col = np.mgrid[0:64, 0:64]
+    bump = np.exp(-((row - place[0]) ** 2 + (col - place[1]) ** 2) / width).astype(np.float32)
+    halved = bump.reshape(32, 2, 32, 2).mean(axis=(1, 3))
+    found = finer_pixels(halved, *peaks_of(halved, 4.0, 0.1))
+    assert [one.tolist() for one in found] == [[place[0]], [place[1]]]
+
+
+def test_a_peak_on_the_border_stays_within_the_picture():
+    row, col = finer_pixels(np.float32([[3, 1], [2, 9]]), np.array([0, 1]), np.array([0, 1]))
+    assert row.tolist() == [0, 3]
+    assert col.tolist() == [0, 3]
