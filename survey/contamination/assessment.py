@@ -155,13 +155,13 @@ def assess(
     scenes = list(coverage)
     plane = Plane.around([districts, *scenes, objects])
     land = lay_out(districts, plane)
-    placed, points = place(objects, plane, land)
+    placed = place(objects, plane, land)
     records = EVIDENCE.empty(crs=4326) if context.evidence is None else conform(context.evidence, EVIDENCE)
     members = members_of(objects, placed, records, plane, settings.areas)
     with ThreadPoolExecutor(1) as beside:  # areas are drawn from evidence alone, while the ground is joined
         drawing = beside.submit(delineate, members, settings.areas)
         ground, footprints = join_coverage(scenes, plane, context.area_of_interest)
-        placed = with_visibility(placed, points, ground, settings.density.detectability_floor)
+        placed = with_visibility(placed, ground, settings.density.detectability_floor)
         cells = density_grid(ground, placed, land, settings.density)
         cut = cut_by_district(ground, footprints, land)
         by_class = class_square_metres(cut, ground, cells, settings.density.cell_m)
@@ -172,7 +172,7 @@ def assess(
         drawn = drawing.result()
 
     ids = identities(members, drawn)
-    del members, points
+    del members
     give_back_memory()
     hazard = hazard_areas((objects, placed, records, context.land_cover), drawn, cells, (plane, land), settings)
     areas, shares = hazard.table.assign(area_id=ids), share_areas(hazard.table, land)

@@ -96,28 +96,21 @@ def _edges(shapes: Geometries) -> tuple[Ints, Floats, Floats]:
     return owner.astype(np.int64), coords[:-1][same], coords[1:][same]
 
 
-def _split(
-    owner: Ints, start: Floats, end: Floats
-) -> tuple[Ints, Ints, Ints, Floats, Floats]:
+def _split(owner: Ints, start: Floats, end: Floats) -> tuple[Ints, Ints, Ints, Floats, Floats]:
     """Split edges at whole coordinates; return shape, col, row, own area and cover of every bit."""
     rising = start[:, 1] != end[:, 1]  # a level edge adds nothing to the integral of x dy
     owner, start, end = owner[rising], start[rising], end[rising]
-    edge = [np.arange(len(owner)), np.arange(len(owner))]
-    where = [np.zeros(len(owner)), np.ones(len(owner))]
-    for axis in (0, 1):
-        low = np.minimum(start[:, axis], end[:, axis])
-        high = np.maximum(start[:, axis], end[:, axis])
-        first = np.floor(low).astype(np.int64) + 1
-        count = np.maximum(np.ceil(high).astype(np.int64) - first, 0)
-        index = np.repeat(np.arange(len(owner)), count)
-        lines = first[index] + np.arange(len(index)) - np.repeat(np.cumsum(count) - count, count)
-        edge.append(index)
-        where.append((lines - start[index, axis]) / (end[index, axis] - start[index, axis]))
-    edges, t = np.concatenate(edge), np.concatenate(where)
-    order = np.lexsort((t, edges))
-    edges, t = edges[order], np.clip(t[order], 0.0, 1.0)
-    same = edges[1:] == edges[:-1]
-    bit, t0, t1 = edges[:-1][same], t[:-1][same], t[1:][same]
+    first = np.floor(np.minimum(start, end)).astype(np.int64) + 1
+    crossed = np.maximum(np.ceil(np.maximum(start, end)).astype(np.int64) - first, 0)
+    # Most edges are shorter than a cell and cross one line or none: only the others have to be sorted.
+    lines = crossed.sum(axis=1)
+    none, once, often = np.flatnonzero(lines == 0), np.flatnonzero(lines == 1), np.flatnonzero(lines > 1)
+    axis = crossed[once, 1]
+    at = (first[once, axis] - start[once, axis]) / (end[once, axis] - start[once, axis])
+    edge, low, high = _crossings(start[often], end[often], first[often], crossed[often])
+    bit = np.concatenate([none, once, once, often[edge]])
+    t0 = np.concatenate([np.zeros(len(none) + len(once)), at, low])
+    t1 = np.concatenate([np.ones(len(none)), at, np.ones(len(once)), high])
     span = end[bit] - start[bit]
     middle = start[bit] + span * ((t0 + t1) / 2.0)[:, None]
     dy = span[:, 1] * (t1 - t0)
@@ -125,9 +118,30 @@ def _split(
     return owner[bit], cell[:, 0], cell[:, 1], dy * (middle[:, 0] - cell[:, 0]), dy
 
 
-def _summed(
-    shape: Ints, col: Ints, row: Ints, own: Floats, cover: Floats
-) -> tuple[Ints, Ints, Ints, Floats, Floats]:
+def _crossings(start: Floats, end: Floats, first: Ints, count: Ints) -> tuple[Ints, Floats, Floats]:
+    """Return the bits of edges between lines: the edge, and from where to where along it (0 to 1).
+
+    Parameters
+    ----------
+    start, end : float arrays, shape (n, 2)
+    first, count : int arrays, shape (n, 2)
+        First whole coordinate that each edge crosses along each axis, and how many.
+    """
+    edge = [np.arange(len(start)), np.arange(len(start))]
+    where = [np.zeros(len(start)), np.ones(len(start))]
+    for axis in (0, 1):
+        index = np.repeat(np.arange(len(start)), count[:, axis])
+        step = np.arange(len(index)) - np.repeat(np.cumsum(count[:, axis]) - count[:, axis], count[:, axis])
+        edge.append(index)
+        where.append((first[index, axis] + step - start[index, axis]) / (end[index, axis] - start[index, axis]))
+    edges, t = np.concatenate(edge), np.concatenate(where)
+    order = np.lexsort((t, edges))
+    edges, t = edges[order], np.clip(t[order], 0.0, 1.0)
+    same = edges[1:] == edges[:-1]
+    return edges[:-1][same], t[:-1][same], t[1:][same]
+
+
+def _summed(shape: Ints, col: Ints, row: Ints, own: Floats, cover: Floats) -> tuple[Ints, Ints, Ints, Floats, Floats]:
     """Sum the bits of one shape in one cell; sorted by shape, row, col."""
     order = np.lexsort((col, row, shape))
     shape, col, row, own, cover = shape[order], col[order], row[order], own[order], cover[order]

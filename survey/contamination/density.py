@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.special import gammaincinv
 
 from survey.contamination.cells import cell_areas
-from survey.contamination.placing import Points
+from survey.contamination.placing import which
 from survey.contamination.plane import Bools, Floats, Geometries, Ints
 from survey.layers import CELL_CLASSES, DISTRICT_CLASSES
 
@@ -157,7 +157,7 @@ def density_grid(ground: pd.DataFrame, placed: pd.DataFrame, districts: Geometri
     own_seen = np.divide(cells["visible_m2"], analysed, out=np.zeros(len(cells)), where=~blind)
     cells["detectability"] = np.round(own_seen, 4)
     middle = (cells[["col", "row"]].to_numpy(dtype=np.float64) + 0.5) * settings.cell_m
-    cells["district"] = Points.of(middle[:, 0], middle[:, 1]).within(districts)
+    cells["district"] = which(middle[:, 0], middle[:, 1], districts)
     return cells
 
 

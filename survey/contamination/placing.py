@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
 
 import geopandas as gpd
 import numpy as np
@@ -18,36 +18,30 @@ COUNTED_FAMILIES = (*ITEM_FAMILIES, "unknown")
 """Families that density counts. An unknown object is a suspected item whose class is not known: it counts."""
 
 
-@dataclass(frozen=True)
-class Points:
-    """Points on the plane in a tree, so that each shape is prepared once and asked about many points."""
+def which(x: Floats, y: Floats, shapes: Geometries) -> Ints:
+    """Return the position of the shape each point lies in, or -1; on a boundary, of the first that touches it.
 
-    tree: shapely.STRtree
-    count: int
+    For a few large shapes, such as districts: no tree is built, no point becomes an object.
 
-    @classmethod
-    def of(cls, x: Floats, y: Floats) -> Points:
-        """Return the points with these coordinates, metres."""
-        return cls(shapely.STRtree(shapely.points(x, y)), len(x))
-
-    def within(self, shapes: Geometries) -> Ints:
-        """Return the position of the shape each point lies in, or -1; on a boundary, of the first that touches it.
-
-        Parameters
-        ----------
-        shapes : array of Polygon or MultiPolygon
-            On the plane, disjoint.
-        """
-        found = np.full(self.count, len(shapes), dtype=np.int64)
-        if self.count and len(shapes):
-            shape, point = self.tree.query(shapes, predicate="intersects")
-            np.minimum.at(found, point, shape)
-        found[found == len(shapes)] = -1
-        return found
+    Parameters
+    ----------
+    x, y : float arrays, shape (n,)
+        On the plane, metres.
+    shapes : array of Polygon or MultiPolygon
+        On the plane.
+    """
+    found = np.full(len(x), -1, dtype=np.int64)
+    for number in reversed(range(len(shapes))):
+        west, south, east, north = shapely.bounds(shapes[number])
+        near = np.flatnonzero((x >= west) & (x <= east) & (y >= south) & (y <= north))
+        shapely.prepare(shapes[number])
+        inside = in_threads(partial(shapely.intersects_xy, shapes[number]), x[near], y[near])
+        found[near[inside.astype(bool)]] = number
+    return found
 
 
-def place(objects: gpd.GeoDataFrame, plane: Plane, districts: Geometries) -> tuple[pd.DataFrame, Points]:
-    """Return where every object lies and what it counts, on the objects' index, and a tree of their points.
+def place(objects: gpd.GeoDataFrame, plane: Plane, districts: Geometries) -> pd.DataFrame:
+    """Return where every object lies and what it counts, on the objects' index.
 
     Parameters
     ----------
@@ -63,10 +57,8 @@ def place(objects: gpd.GeoDataFrame, plane: Plane, districts: Geometries) -> tup
         ``x``, ``y`` (representative point, m), ``district`` (position or -1), ``family`` (position in
         ``FAMILIES``), ``active`` (neither rejected nor clutter), ``confirmed``, ``item`` (density counts it), ``mine``,
         ``indicator``, ``weight`` (1 where confirmed, else the probability).
-    points : Points
     """
     x, y = _points(objects, plane)
-    points = Points.of(x, y)
     family = objects["family"].astype(object)
     confirmed = (objects["verification"] == "confirmed").to_numpy()
     active = (objects["verification"] != "rejected").to_numpy() & (family != "clutter").to_numpy()
@@ -74,7 +66,7 @@ def place(objects: gpd.GeoDataFrame, plane: Plane, districts: Geometries) -> tup
         {
             "x": x,
             "y": y,
-            "district": points.within(districts),
+            "district": which(x, y, districts),
             "family": family.map({name: i for i, name in enumerate(FAMILIES)}).to_numpy(dtype=np.int64),
             "active": active,
             "confirmed": confirmed,
@@ -85,15 +77,15 @@ def place(objects: gpd.GeoDataFrame, plane: Plane, districts: Geometries) -> tup
         },
         index=objects.index,
     )
-    return placed, points
+    return placed
 
 
-def with_visibility(placed: pd.DataFrame, points: Points, ground: pd.DataFrame, floor: float) -> pd.DataFrame:
+def with_visibility(placed: pd.DataFrame, ground: pd.DataFrame, floor: float) -> pd.DataFrame:
     """Add how visible objects of its family were where each lies: ``detectability``, and ``expected``, weight over it.
 
     Parameters
     ----------
-    placed, points
+    placed : DataFrame
         From :func:`place`.
     ground : DataFrame
         From :func:`survey.contamination.ground.join_coverage`. Where nothing could be measured, it is taken
@@ -101,13 +93,25 @@ def with_visibility(placed: pd.DataFrame, points: Points, ground: pd.DataFrame, 
     floor : float
         Smallest detectability that is divided by.
     """
-    piece = points.within(ground["shape"].to_numpy(dtype=object))
+    piece = _piece_under(placed, ground["shape"].to_numpy(dtype=object))
     measured = (ground["status"] == "analysed") | (ground["detectability_by_family"].fillna("") != "")
     measured &= ground["status"] != "not_analysed"
     known = np.append(measured.to_numpy(dtype=bool), False)[piece]
     shares = np.vstack([detectability_of(ground), np.ones(len(FAMILIES))])[piece, placed["family"].to_numpy()]
     detectability = np.where(known & (shares > 0), np.maximum(shares, floor), 1.0)
     return placed.assign(detectability=detectability, expected=placed["weight"] / detectability)
+
+
+def _piece_under(placed: pd.DataFrame, shapes: Geometries) -> Ints:
+    """Position of the piece of ground each object lies on, or -1; on a boundary, of the first that touches it."""
+    found = np.full(len(placed), len(shapes), dtype=np.int64)
+    if len(placed) and len(shapes):
+        # The points are in the tree, so that each piece is prepared once and asked about many points.
+        tree = shapely.STRtree(shapely.points(placed["x"], placed["y"]))
+        shape, point = tree.query(shapes, predicate="intersects")
+        np.minimum.at(found, point, shape)
+    found[found == len(shapes)] = -1
+    return found
 
 
 def _points(objects: gpd.GeoDataFrame, plane: Plane) -> tuple[np.ndarray, np.ndarray]:
