@@ -64,7 +64,8 @@ def timed(folder: Path, files: Sequence[Path], districts: int, how: How) -> tupl
     gpd.GeoDataFrame({"name": names, "code": names}, geometry=strips, crs=CRS).to_file(folder / "districts.gpkg")
     (folder / "job.toml").write_text(
         f'[job]\nname = "scaling"\noutput = "out"\n[imagery]\nbands = {BANDS}\n'
-        f'paths = {[p.as_posix() for p in files]}\n[districts]\npath = "districts.gpkg"\nname_field = "name"\ncode_field = "code"\n',
+        f"paths = {[p.as_posix() for p in files]}\n"
+        '[districts]\npath = "districts.gpkg"\nname_field = "name"\ncode_field = "code"\n',
         encoding="utf-8",
     )
     start = time.perf_counter()
