@@ -107,7 +107,7 @@ def _piece_under(placed: pd.DataFrame, shapes: Geometries) -> Ints:
     found = np.full(len(placed), len(shapes), dtype=np.int64)
     if len(placed) and len(shapes):
         # The points are in the tree, so that each piece is prepared once and asked about many points.
-        tree = shapely.STRtree(shapely.points(placed["x"], placed["y"]))
+        tree = shapely.STRtree(in_threads(shapely.points, placed["x"].to_numpy(), placed["y"].to_numpy()))
         shape, point = tree.query(shapes, predicate="intersects")
         np.minimum.at(found, point, shape)
     found[found == len(shapes)] = -1

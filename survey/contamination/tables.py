@@ -24,6 +24,7 @@ from survey.contamination.plane import (
     transformer,
 )
 from survey.contamination.polygon_checks import check_polygons
+from survey.contamination.threads import in_threads
 from survey.contamination.turning import turning_points
 from survey.layers import (
     AREA_DISTRICTS,
@@ -93,7 +94,8 @@ def grid_layer(cells: pd.DataFrame, districts: pd.DataFrame, cell_m: float, targ
     # A million squares: their corners are moved as numbers, and become polygons once.
     corners = cell_corners(cells, cell_m)
     moved = transformer(target.plane.crs, flat_crs(target.crs, "layers")).transform(*corners.reshape(-1, 2).T)
-    squares = shapely.polygons(np.column_stack(moved).reshape(corners.shape)) if len(cells) else np.zeros(0, object)
+    rings = np.column_stack(moved).reshape(corners.shape)
+    squares = in_threads(shapely.polygons, rings) if len(cells) else np.zeros(0, object)
     known = [name for name in DENSITY_GRID.names if name in cells]
     table = cells[known].assign(district_code=codes.to_numpy(dtype=object), run_id=target.run_id)
     geometry = gpd.GeoSeries(squares, crs=target.crs)
@@ -164,9 +166,11 @@ def turning_points_layer(areas: pd.DataFrame, benchmark: Floats, target: Target)
     """Return the turning points, ordered by area, part, ring and number."""
     order = np.argsort(areas["area_id"].to_numpy(dtype=object), kind="stable")
     points = turning_points(areas["shape"].to_numpy(dtype=object)[order], benchmark[order], target.plane)
-    geometry = gpd.GeoSeries(gpd.points_from_xy(points["lon"], points["lat"], crs=4326))
-    geometry = geometry.set_crs(target.crs) if flat_crs(target.crs, "layers") == flat_crs(4326, "") else (
-        geometry.to_crs(target.crs)
+    geometry = gpd.GeoSeries(in_threads(shapely.points, points["lon"].to_numpy(), points["lat"].to_numpy()), crs=4326)
+    geometry = (
+        geometry.set_crs(target.crs)
+        if flat_crs(target.crs, "layers") == flat_crs(4326, "")
+        else (geometry.to_crs(target.crs))
     )
     names = pd.Series(areas["area_id"].to_numpy(dtype=object)[order]).astype("str")
     points["area_id"] = names.take(points["area"].to_numpy()).array

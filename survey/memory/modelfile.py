@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import skops.io
 from numpy.typing import NDArray
+from skops.io.exceptions import UntrustedTypesFoundException
 
 from survey.errors import LayerError, ModelError
 from survey.hazards import HazardClass, admit
@@ -356,12 +357,11 @@ def strange_types(data: bytes, trust: Sequence[str] = ()) -> tuple[str, ...]:
 
 def _build(path: Path, name: str, data: bytes, trust: Sequence[str] = ()) -> Any:
     try:
-        strange = strange_types(data, trust)
-        if strange:
-            raise ModelError(f"Model {path} holds types that are not trusted ({', '.join(strange)}). Refused.")
+        # Every type is audited before anything is built.
         estimator = skops.io.loads(data, trusted=[*TRUSTED, *trust])
-    except ModelError:
-        raise
+    except UntrustedTypesFoundException as error:
+        strange = ", ".join(strange_types(data, trust))
+        raise ModelError(f"Model {path} holds types that are not trusted ({strange}). Refused.") from error
     except Exception as error:
         # Whatever a damaged archive makes skops raise, to the user it is a damaged model.
         raise ModelError(f"Model {path}: {name} is damaged ({type(error).__name__}: {error}). Refused.") from error
