@@ -55,24 +55,23 @@ def fill_invalid(pixels: Bytes, valid: NDArray[np.bool_], block: int) -> Bytes:
         return pixels
     count = _sums(valid.view(np.uint8), block)
     near = _spread(count)
-    partly = count < block * block
+    invalid = ~valid
     filled = pixels.copy()
     for band in filled:
         total = _sums(np.multiply(band, valid), block)
         # A block with no valid pixel takes the mean of its neighbours; with none there either it is far away.
         own, around = total // np.maximum(count, 1), _spread(total) // np.maximum(near, 1)
         mean = np.where(count > 0, own, np.where(near > 0, around, 128)).astype(np.uint8)
-        for row, col in np.argwhere(partly):
-            part = np.s_[row * block : (row + 1) * block, col * block : (col + 1) * block]
-            np.copyto(band[part], mean[row, col], where=~valid[part])
+        np.copyto(band, cv2.resize(mean, valid.shape[::-1], interpolation=cv2.INTER_NEAREST), where=invalid)
     return filled
 
 
 def _sums(band: Bytes, block: int) -> NDArray[np.int64]:
-    """Sums over blocks; rows are added first, many columns at a time."""
+    """Sums over blocks of pixels, exact."""
     rows, cols = band.shape
-    lines = band.reshape(rows // block, block, cols).sum(axis=1, dtype=np.uint32)
-    return lines.reshape(rows // block, cols // block, block).sum(axis=2, dtype=np.int64)
+    lines = np.ascontiguousarray(band).reshape(rows * cols // block, block)
+    across = np.asarray(cv2.reduce(lines, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S))
+    return across.reshape(rows // block, block, cols // block).sum(axis=1, dtype=np.int64)
 
 
 def _spread(sums: NDArray[np.int64]) -> NDArray[np.int64]:
