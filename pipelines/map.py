@@ -151,8 +151,10 @@ def _sightings(one: OpenScene, entries: Sequence[Entry]) -> gpd.GeoDataFrame:
 def _coverage(job: Job, opened: Opened, one: OpenScene, entries: Sequence[Entry]) -> gpd.GeoDataFrame:
     from pipelines.engine.parcels import unpack_cells
     from survey.api import scene_coverage, what_is_sought
+    from survey.imagery.pieces import cells_shape
 
-    blocks = [unpack_cells(entry.cells) for entry in entries if entry.cells]
+    shape = cells_shape(one.scene, one.finest.level)
+    blocks = [unpack_cells(entry.cells, shape) for entry in entries if entry.cells]
     failed = [entry for entry in entries if entry.state in ("failed", "unread")]
     unread = [(entry.tile, entry.reason) for entry in failed if entry.tile.level == one.finest.level]
     sought = what_is_sought(opened.model, job.detection, job.visibility)

@@ -295,13 +295,15 @@ def _write(path: Path, rows: Rows, keys: set[str]) -> None:
     columns["features"] = pa.FixedSizeListArray.from_arrays(flat, max(1, width))
     table = pa.table(columns).replace_schema_metadata({"keys": json.dumps(sorted(keys)), "width": str(width)})
     with whole(path) as partial:
-        pq.write_table(table, partial, compression="zstd", use_dictionary=["codes", "example", "clip"])
+        pq.write_table(
+            table, partial, compression="zstd", use_dictionary=["codes", "example", "clip"], write_page_checksum=True
+        )
 
 
 def _read(path: Path) -> tuple[Rows | None, set[str]]:
     """Rows and keys of a cache file; nothing where it is missing or damaged, which costs only time."""
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(path, page_checksum_verification=True)
         width = int(table.schema.metadata[b"width"])
         keys = set(json.loads(table.schema.metadata[b"keys"]))
         flat = table.column("features").combine_chunks()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,8 +26,7 @@ def list_versions(models: Models) -> None:
     champion = register.champion()
     for version in register.versions():
         card = register.card(version)
-        measured = card.get("metrics", {}).get("overall", {}).get("challenger", {})
-        ap = measured.get("ap")
+        ap = _held_out_ap(card)
         mark = "*" if version == champion else " "
         known = ", ".join(card["scales_by_class"])
         elder = card.get("elder", {}).get("version")
@@ -36,6 +35,13 @@ def list_versions(models: Models) -> None:
         typer.echo(f"{mark} {version}  {'-'.join(card['roles'])}  {known}{more}{figure}")
     if champion is None:
         typer.echo("No champion yet.")
+
+
+def _held_out_ap(card: Mapping[str, Any]) -> float | None:
+    found: Any = card
+    for key in ("metrics", "overall", "challenger", "ap"):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found if isinstance(found, int | float) else None
 
 
 def show_version(version: Version, models: Models) -> None:

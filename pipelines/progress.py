@@ -72,8 +72,7 @@ class _Count:
         """Say it in one line."""
         left = "" if self.left_s is None else f", {clock(self.left_s)} left"
         return (
-            f"{self.done_ha:.2f} of {self.total_ha:.2f} ha, {self.objects} sightings, "
-            f"{self.rate_ha_h:.1f} ha/h{left}"
+            f"{self.done_ha:.2f} of {self.total_ha:.2f} ha, {self.objects} sightings, {self.rate_ha_h:.1f} ha/h{left}"
         )
 
 
@@ -170,7 +169,7 @@ class Events:
     def begun(self, walk: Walk, workers: int) -> None:
         """Write event ``begun``."""
         self._count = _Count(walk)
-        self._write("begun", tiles=len(walk.tasks), workers=workers, hectares=walk.total_ha, hectares_done=walk.done_ha)
+        self._write("begun", tiles=walk.left, workers=workers, hectares=walk.total_ha, hectares_done=walk.done_ha)
 
     def advanced(self, pixels: int, hectares: float, objects: int) -> None:
         """Write event ``tile``."""
@@ -237,7 +236,7 @@ def clock(seconds: float) -> str:
 
 def _opening(walk: Walk, workers: int) -> str:
     before = f", {walk.done_ha:.2f} ha done before" if walk.done_px else ""
-    return f"{len(walk.tasks)} tiles to survey, {walk.total_ha:.2f} ha{before}, {workers} worker(s)."
+    return f"{walk.left} tiles to survey, {walk.total_ha:.2f} ha{before}, {workers} worker(s)."
 
 
 def show(summary: Summary) -> None:

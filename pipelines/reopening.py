@@ -38,6 +38,7 @@ def reopened(job: Job, journal: Journal) -> Opened:
     """
     import shapely
 
+    from pipelines.engine.journal import journal_errors
     from pipelines.opening import Opened, OpenScene, Refused, choose_model, read_area_of_interest, read_districts
     from survey.api import passes, region_of
     from survey.errors import JournalError
@@ -45,12 +46,15 @@ def reopened(job: Job, journal: Journal) -> Opened:
     kept = journal.get("opened")
     if kept is None or not journal.get("complete", False):
         raise JournalError(f"{journal.path}: the survey is not finished. `survey run` goes on where it stopped.")
-    scenes = [scene_from_json(one["scene"]) for one in kept["scenes"]]
-    identities = [one["identity"] for one in kept["scenes"]]
+    with journal_errors(journal.path):
+        scenes = [scene_from_json(one["scene"]) for one in kept["scenes"]]
+        identities = [one["identity"] for one in kept["scenes"]]
+        refused = tuple(Refused(**one) for one in kept["refused"])
+        before = dict(kept["depends"])
     model = choose_model(job, scenes)
     asked = asked_of_pixels(job, model)
-    if asked != kept["depends"]:
-        what = " and ".join(key for key in asked if asked[key] != kept["depends"].get(key))
+    if asked != before:
+        what = " and ".join(key for key in asked if asked[key] != before.get(key))
         raise JournalError(
             f"The {what} changed since {journal.path} was written; that touches pixels: use `survey run`."
         )
@@ -61,7 +65,6 @@ def reopened(job: Job, journal: Journal) -> Opened:
         region = region_of(scene, districts, interest)
         if shapely.intersects(region, scene.grid.outline()):
             opened.append(OpenScene(scene, passes(scene, model, job.detection), region, identity))
-    refused = tuple(Refused(**one) for one in kept["refused"])
     missing = unsurveyed(opened, journal)
     if missing:
         raise JournalError(
@@ -91,7 +94,7 @@ def unsurveyed(scenes: Sequence[OpenScene], journal: Journal) -> int:
     """Count the tiles of a job that the journal has nothing of."""
     from pipelines.walk import plan_walk
 
-    return len(plan_walk(scenes, journal).tasks)
+    return plan_walk(scenes, journal).left
 
 
 def asked_of_pixels(job: Job, model: Model) -> dict[str, Any]:

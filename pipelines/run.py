@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from pipelines.engine.executor import Pool
     from pipelines.engine.journal import Journal
     from pipelines.map import Made
     from pipelines.opening import Opened
@@ -125,41 +126,60 @@ def survey_job(job: Job, how: How, watch: Watch) -> Summary:
 def survey_tiles(job: Job, opened: Opened, journal: Journal, how: How, watch: Watch) -> None:
     """Survey every tile that the journal does not have.
 
-    A tile that fails is tried again block by block, and where that fails too (its worker dies), in quarters.
+    A tile that fails is tried again block by block, and where that fails too (its worker dies), in quarters: each is
+    a round of its own over what the journal lacks, and nothing is remembered of a tile but what the journal says.
     """
     import os
-    from dataclasses import replace
 
-    from pipelines.engine.executor import Pool, run_all
-    from pipelines.engine.journal import Entry
-    from pipelines.engine.parcels import Parcel, Task, as_ref, survey_one
-    from pipelines.opening import threshold_of
-    from pipelines.walk import Step, plan_walk
+    from pipelines.engine.executor import Pool
+    from pipelines.walk import plan_walk
 
     walk = plan_walk(opened.scenes, journal)
     workers = how.workers or job.execution.workers or os.cpu_count() or 1
-    workers = max(1, min(workers, len(walk.tasks)))
+    workers = max(1, min(workers, walk.left))
     watch.begun(walk, workers)
-    if not walk.tasks:
-        return
+    pool = Pool(workers, how.cluster, how.start_method)
+    by_block, left = False, walk.left > 0
+    while left and not how.stopped_by():
+        left = survey_round(job, opened, journal, Round(pool, how.stopped_by, by_block), watch)
+        by_block = not by_block
+
+
+@dataclass(frozen=True)
+class Round:
+    """How one round over the tiles works: where, asked by what to stop, and whether block by block."""
+
+    pool: Pool
+    stopped_by: Callable[[], int]
+    by_block: bool
+
+
+def survey_round(job: Job, opened: Opened, journal: Journal, how: Round, watch: Watch) -> bool:
+    """Try every tile that the journal lacks; returns whether some of it has to be tried in another way."""
+    from pipelines.engine.executor import run_all
+    from pipelines.engine.journal import Entry
+    from pipelines.engine.parcels import Parcel, Task, as_ref, survey_one
+    from pipelines.opening import threshold_of
+    from pipelines.walk import Step, steps_left
+
     # Of a register, the champion this run was planned with, whatever is promoted meanwhile.
     path = None if job.model.path is None else Path(opened.model.path)
     model, threshold = as_ref(path, opened.model), threshold_of(job, opened.model)
     keys = {name: row.key for name, row in journal.scenes().items()}
-    sent: dict[Task, Step] = {}
+    in_hand: dict[Task, Step] = {}
 
     def tasks() -> Iterator[Task]:
-        for step in walk:
+        for step in steps_left(opened.scenes, journal, by_block=how.by_block):
             task = step.task(model, job.visibility)
-            sent[task] = step
+            in_hand[task] = step
             yield task
 
-    pool = Pool(workers, how.cluster, how.start_method)
-    # A fresh generator each time it runs dry: the walk grows where a tile has to be tried in quarters.
-    source = _Refilled(tasks)
-    outcomes = run_all(pool, survey_one, source, retries=job.execution.retries, stop=lambda: bool(how.stopped_by()))
+    left = False
+    outcomes = run_all(
+        how.pool, survey_one, tasks(), retries=job.execution.retries, stop=lambda: bool(how.stopped_by())
+    )
     for outcome in outcomes:
-        step = sent.pop(outcome.task)
+        step = in_hand.pop(outcome.task)
         key = keys[step.place.scene.name]
         parcel: Parcel | None = outcome.result
         if parcel is not None:
@@ -168,14 +188,15 @@ def survey_tiles(job: Job, opened: Opened, journal: Journal, how: How, watch: Wa
             watch.advanced(step.pixels, step.hectares, found)
             continue
         if not step.by_block:
-            walk.tasks.append(replace(step, by_block=True))
+            left = True
             continue
         quarters = step.quarters()
         state: Any = "split" if quarters else "failed"
         journal.record(key, Entry(step.tile, state, outcome.attempts, reason=outcome.reason))
-        walk.tasks.extend(quarters)
+        left = left or bool(quarters)
         if not quarters:
             watch.advanced(step.pixels, step.hectares, 0)
+    return left
 
 
 def with_pictures(made: Made, opened: Opened, journal: Journal) -> Made:
@@ -186,23 +207,6 @@ def with_pictures(made: Made, opened: Opened, journal: Journal) -> Made:
     pictures = made.pictures.taken(made.layers["hazard_objects"], images)
     pictures.keep(journal)
     return replace(made, pictures=pictures)
-
-
-class _Refilled:
-    """An iterator that may yield again after it ran dry."""
-
-    def __init__(self, make: Callable[[], Iterator[Any]]) -> None:
-        self._make, self._now = make, make()
-
-    def __iter__(self) -> _Refilled:
-        return self
-
-    def __next__(self) -> Any:
-        try:
-            return next(self._now)
-        except StopIteration:
-            self._now = self._make()
-            return next(self._now)
 
 
 @contextmanager

@@ -36,25 +36,26 @@ def command(
 
 def status_of(job: Job) -> dict[str, Any]:
     """Return the state of a job as JSON has it: ``state``, ``images``, ``refused`` and what comes ``next``."""
-    from pipelines.engine.journal import is_running, peek
+    from pipelines.engine.journal import NAME, is_running, journal_errors, peek
 
     database = peek(job.job.output)
     if database is None:
         nothing: dict[str, Any] = {"images": [], "refused": []}
         return {"job": job.job.name, "state": "not begun", **nothing, "next": "`survey run` begins it."}
     try:
-        meta = {key: json.loads(value) for key, value in database.execute("SELECT key, value FROM meta")}
-        rows = database.execute(
-            "SELECT scenes.name, SUM(state IN ('done', 'partial')), SUM(state IN ('failed', 'unread')), "
-            "MAX(CASE WHEN state IN ('failed', 'unread') THEN reason ELSE '' END) "
-            "FROM scenes LEFT JOIN tiles ON tiles.scene = scenes.key GROUP BY scenes.key ORDER BY scenes.name"
-        ).fetchall()
+        with journal_errors(job.job.output / NAME):
+            meta = {key: json.loads(value) for key, value in database.execute("SELECT key, value FROM meta")}
+            rows = database.execute(
+                "SELECT scenes.name, SUM(state IN ('done', 'partial')), SUM(state IN ('failed', 'unread')), "
+                "MAX(CASE WHEN state IN ('failed', 'unread') THEN reason ELSE '' END) "
+                "FROM scenes LEFT JOIN tiles ON tiles.scene = scenes.key GROUP BY scenes.key ORDER BY scenes.name"
+            ).fetchall()
+            refused = [{"reason": str(one["reason"])} | one for one in meta.get("opened", {}).get("refused", [])]
     finally:
         database.close()
     images = [
         {"name": name, "done": done or 0, "failed": failed or 0, "reason": why} for name, done, failed, why in rows
     ]
-    refused = meta.get("opened", {}).get("refused", [])
     if is_running(job.job.output):
         state, following = "running", "A run is at work."
     elif not meta.get("complete", False):

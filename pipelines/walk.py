@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipelines.engine.executor import Outcome
@@ -74,58 +73,64 @@ def _halves(start: int, stop: int) -> tuple[tuple[int, int], ...]:
     return ((start, middle), (middle, stop))
 
 
-@dataclass
+@dataclass(frozen=True)
 class Walk:
     """The way through a job: what is left, and what was done before.
 
+    The journal knows what is done, so nothing is kept of the tiles themselves: a coordinator holds as much for
+    thirty gigapixels as for one.
+
     Attributes
     ----------
-    tasks : deque of Step
-        To be done, in order; grows where a tile that failed is tried again in parts.
+    left : int
+        Tiles to be done.
     done_px, done_ha : pixels and hectares that the journal has already
     total_px, total_ha : of the whole job
     """
 
-    tasks: deque[Step] = field(default_factory=deque)
+    left: int = 0
     done_px: int = 0
     done_ha: float = 0.0
     total_px: int = 0
     total_ha: float = 0.0
 
-    def __iter__(self) -> Iterator[Step]:
-        return self
-
-    def __next__(self) -> Step:
-        if not self.tasks:
-            raise StopIteration
-        return self.tasks.popleft()
-
 
 def plan_walk(scenes: Sequence[OpenScene], journal: Journal) -> Walk:
-    """Lay out the tiles that are left, scene by scene."""
-    walk = Walk()
+    """Count the tiles that are done and those that are left."""
+    left = done_px = total_px = 0
+    done_ha = total_ha = 0.0
+    for step, is_done in _laid(scenes, journal):
+        total_px += step.pixels
+        total_ha += step.hectares
+        left += not is_done
+        done_px += step.pixels * is_done
+        done_ha += step.hectares * is_done
+    return Walk(left, done_px, done_ha, total_px, total_ha)
+
+
+def steps_left(scenes: Sequence[OpenScene], journal: Journal, *, by_block: bool = False) -> Iterator[Step]:
+    """Yield the tiles that the journal has nothing of, scene by scene, each looked up when its turn comes."""
+    for step, is_done in _laid(scenes, journal):
+        if not is_done:
+            yield replace(step, by_block=by_block)
+
+
+def _laid(scenes: Sequence[OpenScene], journal: Journal) -> Iterator[tuple[Step, bool]]:
+    """Every tile of a job, the quarters of one that was split in its place; and whether the journal has it."""
     rows = journal.scenes()
     for place in scenes:
         row = rows[place.scene.name]
-        known = {entry.tile: entry for entry in journal.entries(row.key)}
         for a_pass, tile in place.tiles(Tiling(size=row.tile_px, origin=row.origin)):
-            _lay(walk, Step(place, a_pass, tile), known)
-    return walk
+            yield from _parts(Step(place, a_pass, tile), row.key, journal)
 
 
-def _lay(walk: Walk, step: Step, known: Mapping[Tile, Entry]) -> None:
-    entry = known.get(step.tile)
-    if entry is not None and entry.state == "split":
+def _parts(step: Step, key: str, journal: Journal) -> Iterator[tuple[Step, bool]]:
+    state = journal.state(key, step.tile)
+    if state == "split":
         for part in step.quarters():
-            _lay(walk, part, known)
+            yield from _parts(part, key, journal)
         return
-    walk.total_px += step.pixels
-    walk.total_ha += step.hectares
-    if entry is None:
-        walk.tasks.append(step)
-    else:
-        walk.done_px += step.pixels
-        walk.done_ha += step.hectares
+    yield step, state is not None
 
 
 def begin(job: Job, opened: Opened, journal: Journal) -> list[str]:

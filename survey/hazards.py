@@ -87,6 +87,7 @@ def admit(one: HazardClass) -> None:
     LayerError
         The family is none of :data:`FAMILIES`, or differs from the one known.
     """
+    _check(one)
     known = classes().get(one.code)
     if one.family not in FAMILIES or (known is not None and known.family != one.family):
         wanted = f"family {known.family!r}" if known is not None else f"one of the families {', '.join(FAMILIES)}"
@@ -97,3 +98,13 @@ def admit(one: HazardClass) -> None:
         one = replace(known, max_gsd_cm=one.max_gsd_cm)
     _ADMITTED[one.code] = one
     classes.cache_clear()
+
+
+def _check(one: HazardClass) -> None:
+    """Refuse a class whose fields are not what they are declared as: it may come from a file that was damaged."""
+    texts, sizes = (one.code, one.label, one.family), (one.length_m, one.width_m, one.max_gsd_cm)
+    are_sizes = (isinstance(size, int | float) and 0 < size < float("inf") for size in sizes)
+    if not (all(isinstance(text, str) and text for text in texts) and all(are_sizes)):
+        raise LayerError(
+            f"Class {one.code!r} cannot be used ({one!r:.200}): code, label and family are texts, sizes are over 0."
+        )

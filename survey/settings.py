@@ -216,13 +216,21 @@ def read_job(path: str | Path) -> Job:
         raise JobError(f"{path} is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
         raise JobError(f"{path} is not valid TOML: {error}. Mend that place.") from error
+    except RecursionError as error:
+        raise JobError(f"{path} is not valid TOML: its brackets are nested without end. Mend that place.") from error
     try:
         job = Job.model_validate(table)
     except ValidationError as error:
         raise JobError(f"{path}: {_explain(error)}") from error
     folder = path.absolute().parent
-    located = _located(job, folder)
-    paths = _expanded(job.imagery.paths, folder, path)
+    try:
+        located = _located(job, folder)
+        paths = _expanded(job.imagery.paths, folder, path)
+    except JobError:
+        raise
+    except (OSError, ValueError, RuntimeError) as error:
+        # A user that `~` does not know, a byte that no name has, a name longer than the system takes.
+        raise JobError(f"{path}: it names a path that cannot be one ({error}). Mend it.") from error
     imagery = located.imagery.model_copy(update={"paths": paths})
     return located.model_copy(update={"imagery": imagery})
 

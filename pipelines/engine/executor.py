@@ -29,6 +29,8 @@ _PRELOADED = ["pipelines.engine.parcels"]
 _BACK_OFF_S = 0.25
 _LONGEST_BACK_OFF_S = 10.0
 _IN_FLIGHT_PER_WORKER = 2
+_MOST_WAITING = 256
+"""Tasks that wait to be tried again; while there are as many, none is begun: where all fails, memory stays small."""
 _CLUSTER_TIMEOUT_S = 20
 
 LIMITS = {
@@ -184,7 +186,7 @@ def run_all(
     function : callable
         Top-level function; it and its tasks are sent to workers.
     tasks : iterator
-        Read as workers need it, never far ahead; one that was empty may yield again later.
+        Read as workers need it, never far ahead.
     retries : int
         How often a task that failed is tried again, with growing pauses. A task whose worker died is tried
         again alone: only a task that kills a worker all by itself is charged with it.
@@ -198,9 +200,7 @@ def run_all(
 class _Rounds(Generic[T, R]):
     """The queue of one job: what is in flight, waits to be tried again, or has to be tried alone."""
 
-    def __init__(
-        self, fresh: Callable[[], Executor], function: Callable[[T], R], retries: int, pool: Pool
-    ) -> None:
+    def __init__(self, fresh: Callable[[], Executor], function: Callable[[T], R], retries: int, pool: Pool) -> None:
         self._fresh, self._function, self._retries = fresh, function, retries
         self._executor = fresh()
         self._room = 1 if isinstance(self._executor, _Inline) else _IN_FLIGHT_PER_WORKER * pool.workers
@@ -215,8 +215,9 @@ class _Rounds(Generic[T, R]):
             stopped = stop()
             crowded = bool(self._alone) or self._suspect in self._flying
             while not stopped and not crowded and len(self._flying) < self._room:
-                # The source may have grown since it was last empty: ask it every time.
-                due = self._due() or next(((task, 1) for task in tasks), None)
+                due = self._due()
+                if due is None and len(self._again) < _MOST_WAITING:
+                    due = next(((task, 1) for task in tasks), None)
                 if due is None:
                     break
                 self._submit(*due)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, get_args
 
 from pipelines.engine.lock import release_lock, take_lock
 from survey.errors import JournalError, OutputError
@@ -40,6 +40,7 @@ CREATE TABLE tiles (
 """
 
 State = Literal["done", "failed", "split", "partial", "unread"]
+_STATES = get_args(State)
 
 
 @dataclass(frozen=True)
@@ -123,10 +124,10 @@ class Journal:
             ) from error
         self._lock = _take_lock(folder / _LOCK)
         try:
-            with _sqlite_errors(self.path):
+            with journal_errors(self.path):
                 self._database = _connect(self.path)
             try:
-                with _sqlite_errors(self.path):
+                with journal_errors(self.path):
                     self._prepare(job_name)
             except BaseException:
                 self._database.close()
@@ -146,10 +147,10 @@ class Journal:
     def close(self) -> None:
         """Fold the write-ahead log into the file and let others in."""
         try:
-            with _sqlite_errors(self.path):
+            with journal_errors(self.path):
                 self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                self._database.close()
         finally:
+            self._database.close()
             release_lock(self._lock, self.path.parent / _LOCK)
 
     def _prepare(self, job_name: str) -> None:
@@ -178,25 +179,30 @@ class Journal:
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return a fact about the job, or the default."""
-        row = self._database.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return default if row is None else json.loads(row[0])
+        with journal_errors(self.path):
+            row = self._database.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+            return default if row is None else json.loads(row[0])
 
     def set(self, key: str, value: Any) -> None:
         """Note a fact about the job (anything JSON has)."""
-        with _sqlite_errors(self.path):
-            self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
+        text = json.dumps(value)
+        with journal_errors(self.path):
+            self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, text))
             self._database.commit()
 
     def scenes(self) -> dict[str, SceneRow]:
         """Scenes with work in the journal, by name."""
-        rows = self._database.execute(
-            "SELECT key, name, path, tile_px, origin_row, origin_col, depends FROM scenes ORDER BY name, key"
-        )
-        return {row[1]: SceneRow(row[0], row[1], row[2], row[3], (row[4], row[5]), json.loads(row[6])) for row in rows}
+        with journal_errors(self.path):
+            rows = self._database.execute(
+                "SELECT key, name, path, tile_px, origin_row, origin_col, depends FROM scenes ORDER BY name, key"
+            )
+            return {
+                row[1]: SceneRow(row[0], row[1], row[2], row[3], (row[4], row[5]), json.loads(row[6])) for row in rows
+            }
 
     def begin_scene(self, scene: SceneRow) -> None:
         """Register a scene; work of a scene of the same name that depended on something else is dropped."""
-        with _sqlite_errors(self.path), self._database:
+        with journal_errors(self.path), self._database:
             old = self._database.execute("SELECT key FROM scenes WHERE name = ? AND key != ?", (scene.name, scene.key))
             for (key,) in old.fetchall():
                 self._database.execute("DELETE FROM tiles WHERE scene = ?", (key,))
@@ -222,7 +228,7 @@ class Journal:
             )
             for entry in entries
         ]  # fmt: skip
-        with _sqlite_errors(self.path), self._database:
+        with journal_errors(self.path), self._database:
             self._database.executemany(
                 "INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
             )
@@ -230,21 +236,46 @@ class Journal:
     def entries(self, scene_key: str, *, content: bool = False) -> Iterator[Entry]:
         """Yield the tiles of a scene in a fixed order; with ``content`` also what they found."""
         columns = "sightings, cells" if content else "NULL, NULL"
-        rows = self._database.execute(
-            f"SELECT level, row0, row1, col0, col1, state, attempts, seconds, reason, n_sightings, {columns} "  # noqa: S608
-            "FROM tiles WHERE scene = ? ORDER BY level, row0, col0, row1, col1",
-            (scene_key,),
-        )
-        for row in rows:
-            yield Entry(Tile(*row[:5]), *row[5:])
+        with journal_errors(self.path):
+            rows = self._database.execute(
+                f"SELECT level, row0, row1, col0, col1, state, attempts, seconds, reason, n_sightings, {columns} "  # noqa: S608
+                "FROM tiles WHERE scene = ? ORDER BY level, row0, col0, row1, col1",
+                (scene_key,),
+            )
+            for row in rows:
+                yield _entry(row)
+
+    def state(self, scene_key: str, tile: Tile) -> State | None:
+        """Return what became of a tile; None where nothing is noted of it."""
+        with journal_errors(self.path):
+            row = self._database.execute(
+                "SELECT state FROM tiles WHERE scene = ? AND level = ? AND row0 = ? AND row1 = ? AND col0 = ? AND "
+                "col1 = ?",
+                (scene_key, tile.level, tile.row0, tile.row1, tile.col0, tile.col1),
+            ).fetchone()
+            return None if row is None else row[0]
 
     def forget_failures(self, scene_key: str) -> int:
         """Drop the failed tiles of a scene so that they are tried again; returns how many."""
-        with _sqlite_errors(self.path), self._database:
+        with journal_errors(self.path), self._database:
             cursor = self._database.execute(
                 "DELETE FROM tiles WHERE scene = ? AND state IN ('failed', 'partial', 'unread')", (scene_key,)
             )
         return cursor.rowcount
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    """Return a row as an entry.
+
+    Raises
+    ------
+    sqlite3.DatabaseError
+        Its values are not of the kinds that were written: SQLite keeps whatever a damaged file holds.
+    """
+    kinds = (int, int, int, int, int, str, int, float, str, int, bytes | None, bytes | None)
+    if not all(isinstance(value, kind) for value, kind in zip(row, kinds, strict=True)) or row[5] not in _STATES:
+        raise sqlite3.DatabaseError(f"tile {row[:5]} holds what was never written")
+    return Entry(Tile(*row[:5]), *row[5:])
 
 
 def set_aside(folder: Path) -> Path | None:
@@ -280,7 +311,7 @@ def peek(folder: Path) -> sqlite3.Connection | None:
     path = folder / NAME
     if not path.exists():
         return None
-    with _sqlite_errors(path):
+    with journal_errors(path):
         database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
         database.execute("SELECT COUNT(*) FROM meta").fetchone()
     return database
@@ -306,8 +337,21 @@ def _connect(path: Path) -> sqlite3.Connection:
     return database
 
 
+_DAMAGE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
+"""What reading raises of values that nobody wrote: SQLite keeps what a damaged file holds, whatever its kind."""
+
+
 @contextmanager
-def _sqlite_errors(path: Path) -> Iterator[None]:
+def journal_errors(path: Path) -> Iterator[None]:
+    """Turn what SQLite raises, and what comes of values that nobody wrote, into one sentence.
+
+    Raises
+    ------
+    JournalError
+        The journal is damaged.
+    OutputError
+        It cannot be written.
+    """
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -317,7 +361,7 @@ def _sqlite_errors(path: Path) -> Iterator[None]:
                 "done stays done."
             ) from error
         raise JournalError(f"{path} cannot be used ({error}). Start over with --restart.") from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, *_DAMAGE) as error:
         raise JournalError(
             f"{path} is damaged ({error}). Start over with --restart; the damaged file is kept aside."
         ) from error

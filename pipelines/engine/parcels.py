@@ -17,7 +17,7 @@ import pyarrow as pa
 import shapely
 
 from survey.api import Model, Pass, Scene, load_model, survey_damaged_tile, survey_tile
-from survey.errors import ModelError
+from survey.errors import JournalError, ModelError
 from survey.imagery.salvage import Unread
 from survey.imagery.tiles import Tile
 from survey.imagery.visibility import MEASURES, CellBlock, Visibility
@@ -127,13 +127,22 @@ def pack_sightings(table: gpd.GeoDataFrame) -> bytes:
 
 
 def unpack_sightings(parcels: Iterable[bytes], crs: Any) -> gpd.GeoDataFrame:
-    """One table in layer ``SIGHTINGS`` from what the tiles of a scene gave."""
-    tables = [pa.ipc.open_stream(data).read_all() for data in parcels]
-    if not tables:
-        return SIGHTINGS.empty(crs)
-    frame = pa.concat_tables([table.replace_schema_metadata(None) for table in tables]).to_pandas()
-    geometry = gpd.GeoSeries(shapely.from_wkb(frame.pop("geometry").to_numpy()), crs=crs)
-    return conform(gpd.GeoDataFrame(frame, geometry=geometry, crs=crs), SIGHTINGS, crs=crs)
+    """One table in layer ``SIGHTINGS`` from what the tiles of a scene gave.
+
+    Raises
+    ------
+    JournalError
+        They are not what was packed.
+    """
+    try:
+        tables = [pa.ipc.open_stream(data).read_all() for data in parcels]
+        if not tables:
+            return SIGHTINGS.empty(crs)
+        frame = pa.concat_tables([table.replace_schema_metadata(None) for table in tables]).to_pandas()
+        geometry = gpd.GeoSeries(shapely.from_wkb(frame.pop("geometry").to_numpy()), crs=crs)
+        return conform(gpd.GeoDataFrame(frame, geometry=geometry, crs=crs), SIGHTINGS, crs=crs)
+    except (pa.ArrowException, shapely.errors.ShapelyError, OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged("sightings", error) from error
 
 
 def pack_cells(block: CellBlock) -> bytes:
@@ -142,11 +151,29 @@ def pack_cells(block: CellBlock) -> bytes:
     return head + zlib.compress(np.concatenate([block.codes[None], block.measures]).tobytes(), 6)
 
 
-def unpack_cells(data: bytes) -> CellBlock:
-    """Coverage cells of a tile."""
-    row, col, rows, cols = _CELLS.unpack_from(data)
-    planes = np.frombuffer(zlib.decompress(data[_CELLS.size :]), np.uint8).reshape(1 + MEASURES, rows, cols)
+def unpack_cells(data: bytes, shape: tuple[int, int]) -> CellBlock:
+    """Coverage cells of a tile, inside the ``shape`` of the scene's.
+
+    Raises
+    ------
+    JournalError
+        They are not what was packed.
+    """
+    try:
+        row, col, rows, cols = _CELLS.unpack_from(data)
+        if min(row, col, rows, cols) < 0 or row + rows > shape[0] or col + cols > shape[1]:
+            raise ValueError(f"rows {row}-{row + rows}, columns {col}-{col + cols} of {shape[0]} x {shape[1]}")
+        planes = np.frombuffer(zlib.decompress(data[_CELLS.size :]), np.uint8).reshape(1 + MEASURES, rows, cols)
+    except (struct.error, zlib.error, ValueError) as error:
+        raise _damaged("coverage cells", error) from error
     return CellBlock(row, col, planes[0], planes[1:])
+
+
+def _damaged(what: str, error: Exception) -> JournalError:
+    return JournalError(
+        f"The journal holds {what} that are damaged ({type(error).__name__}: {' '.join(str(error).split())[:200]}). "
+        "Start over with --restart; the damaged file is kept aside."
+    )
 
 
 def as_ref(path: Path | None, model: Model) -> ModelRef:

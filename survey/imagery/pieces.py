@@ -54,7 +54,7 @@ def coverage_pieces(
     """
     grid = level_grid(scene, level)
     side = cell_pixels(grid.gsd_m)
-    codes = np.zeros((-(-grid.height // side), -(-grid.width // side)), np.uint8)
+    codes = np.zeros(cells_shape(scene, level), np.uint8)
     measures = np.full((MEASURES, *codes.shape), NULL, np.uint8)
     for block in blocks:
         place = (slice(block.row, block.row + block.codes.shape[0]), slice(block.col, block.col + block.codes.shape[1]))
@@ -93,6 +93,13 @@ def coverage_pieces(
     columns = [*COVERAGE_PIECES.names, "geometry"]
     table = gpd.GeoDataFrame(rows, columns=columns, geometry="geometry", crs=grid.crs)
     return conform(table, COVERAGE_PIECES, crs=grid.crs)
+
+
+def cells_shape(scene: Scene, level: int) -> tuple[int, int]:
+    """Rows and columns of coverage cells of a level."""
+    grid = level_grid(scene, level)
+    side = cell_pixels(grid.gsd_m)
+    return -(-grid.height // side), -(-grid.width // side)
 
 
 def _near(region: shapely.Geometry, grid: Grid, side: int, shape: tuple[int, ...]) -> Bools:

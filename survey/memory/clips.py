@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+
+from survey.errors import MemoryFolderError
 
 # Raw bytes after which a row group is closed: what is held in memory to read one clip.
 _GROUP_BYTES = 16 << 20
@@ -104,7 +107,7 @@ class Clip:
 
 def write_clips(path: Path, clips: Iterable[Clip]) -> None:
     """Write clips to a Parquet file, pixels compressed without loss, a few in each row group."""
-    with pq.ParquetWriter(path, SCHEMA, compression="none") as writer:
+    with pq.ParquetWriter(path, SCHEMA, compression="none", write_page_checksum=True) as writer:
         group: list[dict[str, Any]] = []
         size = 0
         for clip in clips:
@@ -118,18 +121,53 @@ def write_clips(path: Path, clips: Iterable[Clip]) -> None:
 
 
 def clip_table(path: Path) -> pa.Table:
-    """Everything about the clips of a file but their pixels, with the row ``group`` each lies in."""
-    file = pq.ParquetFile(path)
-    columns = [name for name in SCHEMA.names if name not in _PIXEL_COLUMNS]
-    table = file.read(columns=columns)
-    sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
-    return table.append_column("group", pa.array(np.repeat(np.arange(len(sizes)), sizes)))
+    """Everything about the clips of a file but their pixels, with the row ``group`` each lies in.
+
+    Raises
+    ------
+    MemoryFolderError
+        The file is damaged.
+    """
+    with whole_or_refused(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        columns = [name for name in SCHEMA.names if name not in _PIXEL_COLUMNS]
+        table = file.read(columns=columns).cast(pa.schema([SCHEMA.field(name) for name in columns]))
+        sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+        return table.append_column("group", pa.array(np.repeat(np.arange(len(sizes)), sizes)))
 
 
 def read_group(path: Path, group: int) -> Iterator[Clip]:
-    """Yield the clips of one row group."""
-    for row in pq.ParquetFile(path).read_row_group(group).to_pylist():
-        yield _unpacked(row)
+    """Yield the clips of one row group.
+
+    Raises
+    ------
+    MemoryFolderError
+        The file is damaged.
+    """
+    with whole_or_refused(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        for row in file.read_row_group(group).to_pylist():
+            yield _unpacked(row)
+
+
+@contextmanager
+def whole_or_refused(path: Path) -> Iterator[None]:
+    """Turn whatever reading a damaged file of a memory raises into one sentence.
+
+    Raises
+    ------
+    MemoryFolderError
+    """
+    try:
+        yield
+    except (
+        pa.ArrowException, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError,
+        zlib.error,
+    ) as error:  # fmt: skip
+        segment = path.parent
+        raise MemoryFolderError(
+            f"{path.name} of segment {segment.name} of the memory {segment.parent.parent} is damaged "
+            f"({type(error).__name__}: {' '.join(str(error).split())[:200]}). Copy it again from where it is whole, or "
+            "move that folder out of segments/ to go on without it."
+        ) from error
 
 
 def _packed(clip: Clip) -> dict[str, Any]:
@@ -155,10 +193,10 @@ def _core(clip: Clip) -> tuple[slice, slice]:
 
 def _unpacked(row: dict[str, Any]) -> Clip:
     roles = tuple(row["roles"].split(";"))
-    shape = (row["height"], row["width"])
-    steps = np.frombuffer(zlib.decompress(row["pixels"]), np.uint8).reshape(len(roles), *shape)
+    height, width = shape = (row["height"], row["width"])
+    steps = np.frombuffer(_inflated(row["pixels"], len(roles) * height * width), np.uint8).reshape(len(roles), *shape)
     masks = [
-        np.unpackbits(np.frombuffer(zlib.decompress(row[name]), np.uint8), count=shape[0] * shape[1])
+        np.unpackbits(np.frombuffer(_inflated(row[name], -(-height * width // 8)), np.uint8), count=height * width)
         .astype(bool)
         .reshape(shape)
         for name in ("valid", "reviewed")
@@ -168,3 +206,13 @@ def _unpacked(row: dict[str, Any]) -> Clip:
         row["level"], row["row"], row["col"], tuple(row["core"]), row["weight"], row["acquired_at"],
         np.cumsum(steps, axis=2, dtype=np.uint8), *masks,
     )  # fmt: skip
+
+
+def _inflated(data: bytes, size: int) -> bytes:
+    """Return exactly ``size`` bytes; a stream that would give more is not followed."""
+    if size < 0:
+        raise ValueError(f"a clip of {size} bytes")
+    content = zlib.decompressobj().decompress(data, size + 1)
+    if len(content) != size:
+        raise ValueError(f"a clip of {len(content)} bytes or more, where {size} are told")
+    return content

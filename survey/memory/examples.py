@@ -26,7 +26,7 @@ import shapely
 from survey.errors import MemoryFolderError, OutputError
 from survey.hazards import HazardClass, admit
 from survey.layers import EXAMPLES, conform
-from survey.memory.clips import Clip, clip_table, write_clips
+from survey.memory.clips import Clip, clip_table, whole_or_refused, write_clips
 from survey.memory.lock import only_writer
 
 PROTOCOL = 1
@@ -63,8 +63,16 @@ class Segment:
         return self.path / "clips.parquet"
 
     def events(self) -> gpd.GeoDataFrame:
-        """Layer ``EXAMPLES``, in the order it was learned."""
-        return conform(gpd.read_parquet(self.path / "events.parquet"), EXAMPLES, crs=_CRS)
+        """Layer ``EXAMPLES``, in the order it was learned.
+
+        Raises
+        ------
+        MemoryFolderError
+            The file is damaged.
+        """
+        path = self.path / "events.parquet"
+        with whole_or_refused(path):
+            return conform(gpd.read_parquet(path, page_checksum_verification=True), EXAMPLES, crs=_CRS)
 
     def clips(self) -> pd.DataFrame:
         """Everything about its clips but the pixels."""
@@ -134,7 +142,7 @@ def open_memory(folder: Path) -> Memory:
         raise MemoryFolderError(
             f"{folder} is no object memory (it holds no {_MANIFEST}). `survey learn` makes one; check --memory."
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise MemoryFolderError(f"{manifest} cannot be read ({error}). Copy the memory again.") from error
     if not isinstance(found, dict) or found.get("protocol") != PROTOCOL:
         raise MemoryFolderError(
@@ -155,7 +163,7 @@ def _segment(path: Path) -> Segment:
         sizes = {name: (path / name).stat().st_size for name in record["bytes"]}
         classes = {code: HazardClass(**fields) for code, fields in record["classes"].items()}
         segment = Segment(path, int(record["n_events"]), int(record["n_clips"]), classes)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise MemoryFolderError(
             f"Segment {path.name} of the memory {path.parents[1]} is damaged ({type(error).__name__}: {error}). Copy "
             "it again from where it is whole, or move that folder out of segments/ to go on without it."
@@ -237,7 +245,7 @@ def append(
         for left in folder.glob(".part-*"):
             shutil.rmtree(left, ignore_errors=True)
         temporary = Path(tempfile.mkdtemp(prefix=".part-", dir=folder))
-        table.to_parquet(temporary / "events.parquet")
+        table.to_parquet(temporary / "events.parquet", write_page_checksum=True)
         write_clips(temporary / "clips.parquet", fresh())
         if not len(table) and not count:
             return None

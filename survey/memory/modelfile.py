@@ -12,6 +12,7 @@ import io
 import json
 import lzma
 import math
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ from skops.io.exceptions import UntrustedTypesFoundException
 
 from survey.errors import LayerError, ModelError
 from survey.hazards import HazardClass, admit
+from survey.memory.card import unusable_field
 
 PROTOCOL = 1
 _ELDER = "elder.survey-model"
@@ -206,7 +208,7 @@ def champion_path(path: Path) -> Path:
     try:
         pointer = json.loads((path / POINTER).read_text(encoding="utf-8"))
         version = str(pointer["version"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(
             f"{path} is no model register, or has no champion yet ({type(error).__name__}). `survey train` and `survey "
             "models promote` make one; or leave [model] path out to use the model that comes with the package."
@@ -222,7 +224,9 @@ def read_card(path: Path) -> dict[str, Any]:
     ModelError
         The file is damaged.
     """
-    return _parse(path, "card.json", _unpack(path)["card.json"])
+    card = _parse(path, "card.json", _unpack(path)["card.json"])
+    _refuse_card(path, card)
+    return card
 
 
 def elder_bytes(path: Path) -> bytes:
@@ -280,6 +284,7 @@ def _read(path: Path, source: io.BytesIO | None = None, generation: int = 1, tru
     card, reference = (_parse(path, name, parts[name]) for name in ("card.json", "reference.json"))
     if card.get("protocol") != PROTOCOL:
         raise ModelError(f"Model {path} has protocol {card.get('protocol')!r}; this version reads {PROTOCOL}.")
+    _refuse_card(path, card)
     hazard, namer = (_build(path, name, parts[name], trust) for name in ("hazard.skops", "namer.skops"))
     digest = hashlib.sha256()
     for name in _PARTS[:3]:
@@ -312,6 +317,12 @@ def _read(path: Path, source: io.BytesIO | None = None, generation: int = 1, tru
     return model
 
 
+def _refuse_card(path: Path, card: Mapping[str, Any]) -> None:
+    field = unusable_field(card)
+    if field is not None:
+        raise ModelError(f"Model {path}: card.json is damaged ({field} cannot be used). Refused.")
+
+
 def _refuse_strange_elder(path: Path, card: Mapping[str, Any], elder: Model) -> None:
     shift = card.get("elder", {}).get("shift") if isinstance(card.get("elder"), dict) else None
     same = card.get("roles") == list(elder.roles) and card.get("feature_set") == elder.feature_set
@@ -322,7 +333,7 @@ def _refuse_strange_elder(path: Path, card: Mapping[str, Any], elder: Model) -> 
 def _parse(path: Path, name: str, data: bytes) -> dict[str, Any]:
     try:
         parsed = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"Model {path}: {name} is damaged ({error}). Refused.") from error
     if not isinstance(parsed, dict):
         raise ModelError(f"Model {path}: {name} is damaged (no table of names and values). Refused.")
@@ -337,7 +348,11 @@ def _unpack(path: Path, source: io.BytesIO | None = None) -> dict[str, bytes]:
             if named not in (sorted(_PARTS), sorted((*_PARTS, _ELDER))) or sum(sizes.values()) > _LARGEST_BYTES:
                 raise ModelError(f"{path} is not a model file of this product, or is too large. Choose another.")
             return {name: archive.read(name) for name in named}
-    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, lzma.LZMAError, zlib.error) as error:
+    except (
+        OSError, EOFError, RuntimeError, ValueError, struct.error, zipfile.BadZipFile, lzma.LZMAError, zlib.error,
+    ) as error:  # fmt: skip
+        if isinstance(error, ModelError):
+            raise
         raise ModelError(f"Model {path} cannot be read ({error}). Copy it again, or choose another.") from error
 
 

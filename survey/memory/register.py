@@ -63,21 +63,28 @@ class Register:
         ModelError
             The pointer is damaged.
         """
-        path = self.folder / POINTER
         try:
-            return str(json.loads(path.read_text(encoding="utf-8"))["version"])
+            return str(self._pointer()["version"])
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ModelError(
-                f"{path} is damaged ({error}). Put it right with `survey models promote VERSION --models DIR`."
-            ) from error
 
     def history(self) -> list[dict[str, Any]]:
-        """Promotions, oldest first: ``version``, ``before``, ``at``, ``by``, ``why``."""
+        """Promotions, oldest first: ``version``, ``before``, ``at``, ``by``, ``why``.
+
+        Raises
+        ------
+        ModelError
+            A line of it is damaged.
+        """
         path = self.folder / _HISTORY
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        return [json.loads(line) for line in lines if line]
+        try:
+            lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
+            return [_promotion(line) for line in lines if line]
+        except (OSError, ValueError, RecursionError) as error:
+            raise ModelError(
+                f"{path} is damaged ({error}). Put it back from a copy, or move it away: champions stay, what was said "
+                "of them before is gone."
+            ) from error
 
     def next_version(self, name: str) -> str:
         """Name for a version to come: ``NAME-N``."""
@@ -137,18 +144,31 @@ class Register:
         ------
         JobError
             There was none before.
+        ModelError
+            The pointer or the history is damaged.
         """
         pointer = self.folder / POINTER
-        before = json.loads(pointer.read_text(encoding="utf-8")).get("before") if pointer.exists() else None
+        before = self._pointer()["before"] if pointer.exists() else None
         if before is None:
             raise JobError(f"{self.folder} had no champion before the present one; there is nothing to go back to.")
         steps = [one for one in self.history() if one["version"] == before]
         earlier = steps[-1]["before"] if steps else None
         self.promote(before, why, "survey models rollback")
         # Going back twice goes back two steps.
-        entry = json.loads(pointer.read_text(encoding="utf-8")) | {"before": earlier}
+        entry = self._pointer() | {"before": earlier}
         self._replace(pointer, json.dumps(entry, indent=1) + "\n")
         return str(before)
+
+    def _pointer(self) -> dict[str, Any]:
+        path = self.folder / POINTER
+        try:
+            return _promotion(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError, RecursionError) as error:
+            raise ModelError(
+                f"{path} is damaged ({error}). Put it right with `survey models promote VERSION --models DIR`."
+            ) from error
 
     def _replace(self, path: Path, text: str) -> None:
         try:
@@ -163,6 +183,21 @@ class Register:
             Path(name).replace(path)
         except OSError as error:
             raise OutputError(f"{path} cannot be written ({error.strerror}). The champion is as it was.") from error
+
+
+def _promotion(text: str) -> dict[str, Any]:
+    """Read a promotion; ``before`` is null where there was no champion.
+
+    Raises
+    ------
+    ValueError
+    """
+    found = json.loads(text)
+    if not isinstance(found, dict) or not isinstance(found.get("version"), str):
+        raise ValueError("it names no version")
+    if not isinstance(found.setdefault("before", None), str | None):
+        raise ValueError("what was champion before is no text")
+    return found
 
 
 def open_register(folder: Path) -> Register:

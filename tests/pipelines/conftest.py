@@ -63,7 +63,7 @@ class Silent:
         self.texts, self.tiles, self.summary = [], 0, None
 
     def begun(self, walk, workers):
-        self.to_do = len(walk.tasks)
+        self.to_do = walk.left
 
     def advanced(self, pixels, hectares, objects):
         self.tiles += 1

@@ -56,7 +56,7 @@ class Killer:
         self.worker, self.tiles, self.texts = worker, 0, []
 
     def begun(self, walk, workers):
-        self.to_do = len(walk.tasks)
+        self.to_do = walk.left
 
     def advanced(self, pixels, hectares, objects):
         self.tiles += 1

@@ -92,30 +92,24 @@ def test_tasks_are_read_as_workers_need_them(tmp_path):
     assert done == 40
 
 
-class Growing:
-    """A source that has more to give after it ran dry."""
-
-    def __init__(self, folder):
-        self.tasks = [Work(0, folder)]
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        if not self.tasks:
-            raise StopIteration
-        return self.tasks.pop()
-
-
 @pytest.mark.parametrize("pool", POOLS[:2], ids=["inline", "default"])
-def test_a_source_may_grow(tmp_path, pool):
-    source = Growing(str(tmp_path))
-    seen = []
-    for one in run_all(pool, square, source, retries=0):
-        seen.append(one.task.number)
-        if one.task.number < 3:
-            source.tasks.append(Work(one.task.number + 1, str(tmp_path)))
-    assert seen == [0, 1, 2, 3]
+def test_where_all_fails_few_tasks_wait(tmp_path, pool, monkeypatch):
+    """A task that waits to be tried again is held in memory: where every one fails, no more are begun meanwhile."""
+    monkeypatch.setattr("pipelines.engine.executor._MOST_WAITING", 10)
+    monkeypatch.setattr("pipelines.engine.executor._BACK_OFF_S", 0.02)
+    taken, done = 0, 0
+
+    def tasks():
+        nonlocal taken
+        for number in range(60):
+            taken += 1
+            yield Work(number, str(tmp_path), "always")
+
+    for one in run_all(pool, square, tasks(), retries=1):
+        assert one.result is None
+        done += 1
+        assert taken - done <= 10 + 4
+    assert done == taken == 60
 
 
 def environment_of(name):
