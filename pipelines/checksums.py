@@ -33,7 +33,7 @@ def read_checksums(path: Path | None) -> dict[Path, str]:
         if not line.strip():
             continue
         match = _LINE.match(line)
-        if match is None:
+        if match is None or "\0" in line:
             raise JobError(
                 f"[imagery] checksums {path}, line {number}: not a SHA-256 and a file name. Write the list with "
                 "`sha256sum *.tif`."

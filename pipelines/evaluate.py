@@ -124,7 +124,8 @@ def _layer(path: Path, name: str, *, optional: bool = False) -> gpd.GeoDataFrame
     import geopandas as gpd
     import pyogrio
 
-    from survey.errors import LayerError, OutputError
+    from survey.errors import LayerError, OutputError, SurveyError
+    from survey.vectors import VECTOR_FAULTS
 
     if not path.exists():
         raise OutputError(f"{path} does not exist; name the GeoPackage of a run or the file of known objects.")
@@ -135,7 +136,9 @@ def _layer(path: Path, name: str, *, optional: bool = False) -> gpd.GeoDataFrame
                 return None
             raise LayerError(f"{path} has no layer {name!r}; it holds {', '.join(layers) or 'none'}.")
         return gpd.read_file(path, layer=name)
-    except pyogrio.errors.DataSourceError as error:
+    except SurveyError:
+        raise
+    except VECTOR_FAULTS as error:
         raise OutputError(f"{path} cannot be read as a GeoPackage: {error}. Is it whole?") from error
 
 

@@ -18,6 +18,7 @@ from survey.errors import JobError, LayerError, OutputError
 from survey.exports.geopackage import read
 from survey.exports.reviews import harvest
 from survey.layers import CANDIDATES, HAZARD_OBJECTS
+from survey.vectors import VECTOR_FAULTS
 
 _CRS = "EPSG:4326"
 _COLUMNS = ("image", "occlusion", "object_id", "reviewer_role", "reviewed_at", "reason")
@@ -158,7 +159,7 @@ def _layers(path: Path) -> list[str]:
         raise OutputError(f"{path} does not exist. Name a file with labels, or a reviewed survey.gpkg.")
     try:
         return [str(name) for name, _ in pyogrio.list_layers(path)]
-    except pyogrio.errors.DataSourceError as error:
+    except VECTOR_FAULTS as error:
         raise OutputError(f"{path} cannot be read as a vector file ({_one_line(error)}). Is it whole?") from error
 
 
@@ -177,7 +178,7 @@ def _choose(path: Path, layers: list[str], wanted: str | None, usual: str) -> st
 def _read(path: Path, layer: str) -> gpd.GeoDataFrame:
     try:
         table = gpd.read_file(path, layer=layer)
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError) as error:
+    except VECTOR_FAULTS as error:
         raise OutputError(f"Layer {layer!r} of {path} cannot be read ({_one_line(error)}). Is it whole?") from error
     if not isinstance(table, gpd.GeoDataFrame):
         raise LayerError(f"Layer {layer!r} of {path} has no geometry. Name a layer of points or polygons.")

@@ -10,7 +10,6 @@ from typing import Any, cast
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import pyogrio
 
 from pipelines.ledger_store import Grounds, read_book
 from pipelines.results import read_result
@@ -25,6 +24,7 @@ from survey.ledger.outlook import Remains
 from survey.ledger.remaining import Worked, cut, states_of, statuses
 from survey.ledger.vocabulary import Ledger, Vocabulary, read_vocabulary
 from survey.places import Place
+from survey.vectors import VECTOR_FAULTS
 
 _NAME_FIELDS = ("district_name", "name_en", "name", "NAME")
 
@@ -83,7 +83,7 @@ def read_districts(path: Path, name_field: str | None) -> gpd.GeoDataFrame:
     """
     try:
         table = gpd.read_file(path)
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, OSError) as error:
+    except VECTOR_FAULTS as error:
         raise DistrictError(f"The districts {path} cannot be read ({error}). Name a vector file.") from error
     field = name_field or next((name for name in _NAME_FIELDS if name in table.columns), None)
     if field is None:

@@ -67,13 +67,13 @@ def read_land_cover(terrain: Terrain) -> gpd.GeoDataFrame | None:
 
 def _vector(path: Path, layer: str | None, where: str) -> gpd.GeoDataFrame:
     import geopandas as gpd
-    import pyogrio
 
     from survey.errors import JobError
+    from survey.vectors import VECTOR_FAULTS
 
     try:
         table = gpd.read_file(path, **({"layer": layer} if layer else {}))
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, OSError, ValueError) as error:
+    except VECTOR_FAULTS as error:
         raise JobError(f"{where} {path} cannot be read ({error}). Name a vector file.") from error
     if not isinstance(table, gpd.GeoDataFrame):
         raise JobError(f"{where} {path} has no geometry. Name a vector file with points or polygons.")

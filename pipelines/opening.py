@@ -9,7 +9,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import geopandas as gpd
-import pyogrio
 import shapely
 
 from pipelines.checksums import read_checksums, refuse_changed
@@ -22,6 +21,7 @@ from survey.imagery.tiles import Tile, Tiling
 from survey.imagery.trust import holds_secret, shown_address
 from survey.provenance import digest, file_identity
 from survey.settings import Job
+from survey.vectors import VECTOR_FAULTS
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def read_area_of_interest(job: Job) -> gpd.GeoDataFrame | None:
 def _read_polygons(path: Path, layer: str | None, where: str) -> gpd.GeoDataFrame:
     try:
         table = gpd.read_file(path, layer=layer) if layer else gpd.read_file(path)
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, OSError, ValueError) as error:
+    except VECTOR_FAULTS as error:
         raise DistrictError(
             f"{where} path {path} cannot be read ({_one_line(error)}). Name a vector file with polygons."
         ) from error

@@ -138,6 +138,7 @@ def champion(path: Path) -> object:
     from survey.memory.modelfile import champion_path
     from survey.memory.register import make_register
 
+    (path.parent / "versions").mkdir(exist_ok=True)
     register = make_register(path.parent)
     with contextlib.suppress(SurveyError):
         champion_path(path.parent)
@@ -149,6 +150,7 @@ def champion(path: Path) -> object:
 def history(path: Path) -> object:
     from survey.memory.register import make_register
 
+    (path.parent / "versions").mkdir(exist_ok=True)
     register = make_register(path.parent)
     (path.parent / "champion.json").write_text(json.dumps(POINTER))
     with contextlib.suppress(SurveyError):
@@ -247,9 +249,11 @@ def test_strange_values_in_a_job(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     lines = JOB.splitlines()
     keys = [number for number, line in enumerate(lines) if "=" in line]
-    words = ["true", "-1", "1e400", "nan", "inf", '""', "[]", "{}", "[[]]", '["\\u0000"]', '"~nobody/a"', '"a\\u0000b"',
-             "1979-05-27", "99999999999999999999", '["*", "?", "["]', '"' + "a" * 300 + '"', '"[!"', '["~nobody/*.tif"]',
-             '["' + "a" * 300 + '*"]', "{ red = 0 }", "{ red = true, nir = 1.5 }", '["/vsizip/a", "s3://a@b/c"]']  # fmt: skip
+    words = [
+        "true", "-1", "1e400", "nan", "inf", '""', "[]", "{}", "[[]]", '["\\u0000"]', '"~nobody/a"', '"a\\u0000b"',
+        "1979-05-27", "99999999999999999999", '["*", "?", "["]', '"' + "a" * 300 + '"', '"[!"', '["~nobody/*.tif"]',
+        '["' + "a" * 300 + '*"]', "{ red = 0 }", "{ red = true, nir = 1.5 }", '["/vsizip/a", "s3://a@b/c"]',
+    ]  # fmt: skip
     for number in chance.sample(keys, chance.randint(1, 3)):
         lines[number] = f"{lines[number].partition('=')[0]}= {chance.choice(words)}"
     is_read_or_refused(FILES[0], tmp_path, "\n".join(lines).encode())

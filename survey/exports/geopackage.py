@@ -24,10 +24,11 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS
 
-from survey.errors import LayerError, OutputError
+from survey.errors import LayerError, OutputError, SurveyError
 from survey.exports.qgis import label_of, layer_metadata, layer_style
 from survey.exports.whole import whole
 from survey.layers import ANY_GEOMETRY, CANDIDATES, HAZARD_OBJECTS, OUTPUT_LAYERS, Layer, conform
+from survey.vectors import VECTOR_FAULTS
 
 _VERSION = "1.3"
 """GeoPackage version: QGIS and GDAL of Debian 12 warn of 1.4."""
@@ -139,7 +140,9 @@ def read_raw(path: Path, name: str) -> pd.DataFrame:
         if name not in layers:
             raise LayerError(f"{path} has no layer {name!r}; it holds {', '.join(layers)}.")
         table: pd.DataFrame = pyogrio.read_dataframe(path, layer=name, use_arrow=True)
-    except pyogrio.errors.DataSourceError as error:
+    except SurveyError:
+        raise
+    except VECTOR_FAULTS as error:
         raise OutputError(
             f"{path} cannot be read as a GeoPackage: {error}. Restore it from a copy, or run again."
         ) from error

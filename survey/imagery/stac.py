@@ -104,6 +104,8 @@ def _roles(item: pystac.Item, asset: pystac.Asset) -> Mapping[Role, int] | None:
     own = asset.extra_fields
     bands = own.get("bands") or own.get("eo:bands") or item.properties.get("bands") or item.properties.get("eo:bands")
     found: dict[Role, int] = {}
+    if not isinstance(bands or [], list) or not all(isinstance(band, dict) for band in bands or ()):
+        raise ImageryError(f"STAC item {item.id!r}: its bands are no list of tables. Mend it, or give [imagery] bands.")
     for number, band in enumerate(bands or (), start=1):
         role = _COMMON_NAMES.get(str(band.get("eo:common_name") or band.get("common_name") or "").lower())
         if role is not None:

@@ -21,6 +21,7 @@ from shapely.geometry.base import BaseGeometry
 from survey.errors import LedgerError
 from survey.layers import LEDGER
 from survey.ledger.fields import Problem, Row
+from survey.vectors import VECTOR_FAULTS
 
 COLUMNS = (*LEDGER.names, "geometry")
 """Columns of a ledger's CSV, in order."""
@@ -113,7 +114,9 @@ def _from_geopackage(path: Path) -> list[Row]:
         if layer not in layers:
             raise LedgerError(f"{path} has no layer {LEDGER.name!r}; it holds {', '.join(layers)}. Name it so.")
         table = gpd.read_file(path, layer=layer)
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
+    except LedgerError:
+        raise
+    except VECTOR_FAULTS as error:
         raise LedgerError(f"{path} cannot be read as a GeoPackage: {error}. Name one with a layer 'ledger'.") from error
     shapes: Sequence[Any] = [None] * len(table)
     if isinstance(table, gpd.GeoDataFrame) and table.active_geometry_name is not None:
