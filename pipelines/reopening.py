@@ -51,6 +51,9 @@ def reopened(job: Job, journal: Journal) -> Opened:
         identities = [one["identity"] for one in kept["scenes"]]
         refused = tuple(Refused(**one) for one in kept["refused"])
         before = dict(kept["depends"])
+    lost = [scene.name for scene in scenes if scene.name not in journal.scenes()]
+    if lost:
+        raise JournalError(f"{journal.path} is damaged (it has no tiles of {lost[0]!r:.80}). Start over with --restart.")
     model = choose_model(job, scenes)
     asked = asked_of_pixels(job, model)
     if asked != before:

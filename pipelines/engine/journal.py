@@ -19,7 +19,7 @@ from typing import IO, Any, Literal, get_args
 
 from pipelines.engine.lock import release_lock, take_lock
 from survey.errors import JournalError, OutputError
-from survey.imagery.tiles import Tile
+from survey.imagery.tiles import Tile, Tiling
 
 PROTOCOL = 1
 NAME = "journal.sqlite"
@@ -196,9 +196,7 @@ class Journal:
             rows = self._database.execute(
                 "SELECT key, name, path, tile_px, origin_row, origin_col, depends FROM scenes ORDER BY name, key"
             )
-            return {
-                row[1]: SceneRow(row[0], row[1], row[2], row[3], (row[4], row[5]), json.loads(row[6])) for row in rows
-            }
+            return {row[1]: _scene_row(row) for row in rows}
 
     def begin_scene(self, scene: SceneRow) -> None:
         """Register a scene; work of a scene of the same name that depended on something else is dropped."""
@@ -262,6 +260,20 @@ class Journal:
                 "DELETE FROM tiles WHERE scene = ? AND state IN ('failed', 'partial', 'unread')", (scene_key,)
             )
         return cursor.rowcount
+
+
+def _scene_row(row: tuple[Any, ...]) -> SceneRow:
+    """Return a row as a scene, of values as they were written.
+
+    Raises
+    ------
+    sqlite3.DatabaseError, ValueError
+    """
+    key, name, path, tile_px, *origin, depends = row
+    tiling, known = Tiling(size=tile_px, origin=tuple(origin)), json.loads(depends)
+    if not all(isinstance(text, str) for text in (key, name, path)) or not isinstance(known, dict):
+        raise sqlite3.DatabaseError(f"scene {name!r:.80} holds what was never written")
+    return SceneRow(key, name, path, tiling.size, tiling.origin, known)
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
