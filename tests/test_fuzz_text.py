@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 import warnings
 from collections.abc import Callable
@@ -201,7 +202,10 @@ FILES = [
     File("segment.json", _json(SEGMENT), segment),
 ]
 JSONS = [one for one in FILES if one.name.endswith(("json", "jsonl"))]
-ROUNDS = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = os.environ.get("HYPOTHESIS_PROFILE") == "search"
+ROUNDS = settings(
+    max_examples=2000 if MANY else 30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 def is_read_or_refused(file: File, folder: Path, content: bytes) -> None:
@@ -224,6 +228,39 @@ def test_the_whole_file_is_read(tmp_path: Path, file: File) -> None:
             file.read(path)
     else:
         file.read(path)
+
+
+def with_bands(bands: object) -> bytes:
+    asset = {**ITEM["assets"]["data"], "eo:bands": bands}  # type: ignore[index]
+    return json.dumps({**ITEM, "assets": {"data": asset}}).encode()
+
+
+def with_ring(*corners: list[float]) -> bytes:
+    shape = {"type": "Polygon", "coordinates": [corners]}
+    one = {"type": "Feature", "properties": {"name_en": "A", "ne_adm1_code": "A"}, "geometry": shape}
+    return json.dumps({"type": "FeatureCollection", "features": [one]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        # Each of these once ended in a trace.
+        ("districts.geojson", with_ring([46, 39], [46, 40], [47, 40], [46, 39.5])),
+        ("item.json", with_bands("red")),
+        ("item.json", with_bands(["red", "green"])),
+        ("SHA256SUMS", b"%064x  a\0.tif\n" % 1),
+        ("job.toml", b"[job]\nname = " + b"[" * 3000),
+        ("memory.json", b"[" * 100_000),
+        ("job.toml", JOB.replace("imagery/*.tif", "~nobody/*.tif").encode()),
+    ],
+)
+def test_what_was_found_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
+    file = next(one for one in FILES if one.name == name)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SurveyError) as refused, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        file.read(tmp_path / name)
+    assert "\n" not in str(refused.value).strip()
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)

@@ -1,6 +1,6 @@
 """Read real files with bounded damage one after another, in a process of its own: what decodes them may crash it.
 
-    PYTHONPATH=.:tests:tests/pipelines python tests/pipelines/mangled.py FOLDER FIRST COUNT KIND...
+    PYTHONPATH=.:tests:tests/pipelines python tests/pipelines/mangled.py FOLDER FIRST KIND=COUNT...
 
 FOLDER holds whole files as ``test_fuzz_binary.py`` makes them. Each damage is drawn from its number alone, which is
 printed before the file is read, so that the last line says what a crash came from.
@@ -176,12 +176,12 @@ def labels(folder: Path, chance: random.Random) -> None:
 KINDS = {one.__name__: one for one in (model, memory, journal, raster, dem, result, labels)}
 
 
-def main(folder: Path, first: int, count: int, kinds: list[str]) -> int:
+def main(folder: Path, first: int, wanted: list[str]) -> int:
     failures = 0
     # GDAL and SQLite speak of odd values in warnings; what counts is what is made of them.
     warnings.simplefilter("ignore")
-    for kind in kinds:
-        for number in range(first, first + count):
+    for kind, _, count in (one.partition("=") for one in wanted):
+        for number in range(first, first + int(count)):
             print(kind, number, flush=True)
             try:
                 KINDS[kind](folder, random.Random(f"{kind} {number}"))
@@ -199,4 +199,4 @@ def main(folder: Path, first: int, count: int, kinds: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]))
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]))

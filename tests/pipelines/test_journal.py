@@ -84,6 +84,30 @@ def test_a_damaged_file_is_refused_and_can_be_set_aside(tmp_path, damage):
     Journal(tmp_path, "job").close()
 
 
+@pytest.mark.parametrize(
+    "change",
+    ["UPDATE scenes SET origin_col = 'a'", "UPDATE scenes SET tile_px = -5", "UPDATE scenes SET depends = '[]'",
+     "UPDATE scenes SET depends = '{'", "UPDATE scenes SET name = x'ff'", "UPDATE tiles SET state = 'odd'",
+     "UPDATE tiles SET row0 = 'b'", "UPDATE tiles SET cells = 'text'"],
+)  # fmt: skip
+def test_values_that_nobody_wrote_are_refused(tmp_path, change):
+    """SQLite keeps any value in any column; a damaged file that it opens may hold such."""
+    with Journal(tmp_path, "job") as journal:
+        journal.begin_scene(SCENE)
+        journal.record("key-1", entry(0, cells=b"c"))
+    database = sqlite3.connect(tmp_path / NAME)
+    database.execute(change)
+    database.commit()
+    database.close()
+    with pytest.raises(JournalError, match="--restart"):
+        read_everything(tmp_path)
+
+
+def read_everything(folder):
+    with Journal(folder, "job") as journal:
+        return journal.scenes(), list(journal.entries("key-1", content=True))
+
+
 def test_two_runs_refuse_each_other(tmp_path):
     with Journal(tmp_path, "job") as journal:
         assert is_running(tmp_path)
