@@ -53,7 +53,9 @@ def reopened(job: Job, journal: Journal) -> Opened:
         before = dict(kept["depends"])
     lost = [scene.name for scene in scenes if scene.name not in journal.scenes()]
     if lost:
-        raise JournalError(f"{journal.path} is damaged (it has no tiles of {lost[0]!r:.80}). Start over with --restart.")
+        raise JournalError(
+            f"{journal.path} is damaged (it has no tiles of {lost[0]!r:.80}). Start over with --restart."
+        )
     model = choose_model(job, scenes)
     asked = asked_of_pixels(job, model)
     if asked != before:

@@ -8,6 +8,7 @@ exactly the work that still stands.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -324,7 +325,10 @@ def peek(folder: Path) -> sqlite3.Connection | None:
     if not path.exists():
         return None
     with journal_errors(path):
-        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
+        # SQLite wants to make files beside it even to read, but for a file that it is told nobody writes.
+        still = not os.access(folder, os.W_OK) and not path.with_name(f"{NAME}-wal").exists()
+        address = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if still else ''}"
+        database = sqlite3.connect(address, uri=True, timeout=30)
         database.execute("SELECT COUNT(*) FROM meta").fetchone()
     return database
 
