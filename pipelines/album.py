@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pipelines.engine.journal import Journal
 from pipelines.pictures import chips_of, thumbnails_of
 from survey.exports.geopackage import read_chips
 from survey.exports.report_map import Thumbnail
+from survey.imagery.scene import Scene
 
 _MOST_CHIPS = 500
 _MOST_THUMBNAILS = 40
@@ -34,10 +36,10 @@ class Album:
         rows = journal.get("thumbnails", [])
         return cls(chips, [Thumbnail(base64.b64decode(row[0]), *row[1:]) for row in rows])
 
-    def taken(self, objects: gpd.GeoDataFrame, images: dict[str, Path]) -> Album:
+    def taken(self, objects: gpd.GeoDataFrame, scenes: Sequence[Scene]) -> Album:
         """Return an album with fresh pictures of the most probable objects and of the scenes."""
-        fresh = chips_of(objects, images, _MOST_CHIPS)
-        return Album(self.chips | fresh, list(thumbnails_of(list(images.values())[:_MOST_THUMBNAILS])))
+        fresh = chips_of(objects, scenes, _MOST_CHIPS)
+        return Album(self.chips | fresh, thumbnails_of(scenes[:_MOST_THUMBNAILS]))
 
     def keep(self, journal: Journal) -> None:
         """Keep the pictures of the scenes for a later ``survey map``."""

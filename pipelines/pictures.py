@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -22,7 +20,7 @@ from rasterio.warp import calculate_default_transform
 from survey.errors import ImageryError
 from survey.exports.report_map import Thumbnail
 from survey.imagery.chips import read_chip
-from survey.imagery.scene import Imagery, Role, Scene, open_scene
+from survey.imagery.scene import Role, Scene
 from survey.imagery.trust import open_raster
 
 log = logging.getLogger(__name__)
@@ -37,24 +35,23 @@ _THUMBNAIL_PX = 512
 _SHOWN: tuple[Role, ...] = ("red", "green", "blue")
 
 
-def chips_of(objects: gpd.GeoDataFrame, images: Mapping[str, Path], most: int = _MOST_CHIPS) -> dict[str, bytes]:
+def chips_of(objects: gpd.GeoDataFrame, scenes: Sequence[Scene], most: int = _MOST_CHIPS) -> dict[str, bytes]:
     """PNG of the most probable objects by ``object_id``; what cannot be read is left out.
 
     Parameters
     ----------
     objects : GeoDataFrame
         Layer ``HAZARD_OBJECTS``.
-    images : mapping of scene name to path
+    scenes : sequence of Scene
     most : int
         Pictures taken at most.
     """
-    shown = objects[objects["image"].isin(list(images))]
+    known = {scene.name: scene for scene in scenes}
+    shown = objects[objects["image"].isin(list(known))]
     shown = shown.sort_values(["probability", "object_id"], ascending=[False, True]).head(most)
     chips: dict[str, bytes] = {}
     for name, group in shown.groupby("image", sort=True):
-        scene = _opened(images[str(name)])
-        if scene is None:
-            continue
+        scene = known[str(name)]
         to_scene = pyproj.Transformer.from_crs("EPSG:4326", scene.grid.crs, always_xy=True)
         col, row = scene.grid.to_pixel(*to_scene.transform(group["lon"].to_numpy(), group["lat"].to_numpy()))
         for object_id, length, x, y in zip(group["object_id"], group["length_m"], col, row, strict=True):
@@ -63,16 +60,6 @@ def chips_of(objects: gpd.GeoDataFrame, images: Mapping[str, Path], most: int = 
             except ImageryError as error:
                 log.warning("No picture of object %s: %s", object_id, error)
     return chips
-
-
-def _opened(path: Path) -> Scene | None:
-    # A Path folds the slashes of an address into one.
-    address = re.sub(r"^(https?):/(?!/)", r"\1://", str(path))
-    try:
-        return open_scene(address, Imagery(paths=(address,)))
-    except ImageryError as error:
-        log.warning("No pictures of %s: %s", path, error)
-        return None
 
 
 def _chip(scene: Scene, col: float, row: float, length_m: float) -> bytes:
@@ -106,9 +93,8 @@ def _png(colours: NDArray[Any]) -> bytes:
     return bytes(cv2.imencode(".png", colours)[1])
 
 
-def thumbnails_of(images: Sequence[Path]) -> list[Thumbnail]:
+def thumbnails_of(scenes: Sequence[Scene]) -> list[Thumbnail]:
     """Small pictures of the largest scenes, north up in EPSG:4326; what cannot be read is left out."""
-    scenes = [scene for path in images if (scene := _opened(path)) is not None]
     largest = sorted(scenes, key=lambda one: (-one.grid.width * one.grid.height * one.grid.gsd_m**2, one.name))
     thumbnails = []
     for scene in largest[:_MOST_THUMBNAILS]:

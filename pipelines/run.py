@@ -203,8 +203,8 @@ def with_pictures(made: Made, opened: Opened, journal: Journal) -> Made:
     """Take pictures of objects and scenes, and keep those of the scenes in the journal."""
     from dataclasses import replace
 
-    images = {place.scene.name: Path(place.scene.path) for place in opened.scenes}
-    pictures = made.pictures.taken(made.layers["hazard_objects"], images)
+    scenes = [place.scene for place in opened.scenes]
+    pictures = made.pictures.taken(made.layers["hazard_objects"], scenes)
     pictures.keep(journal)
     return replace(made, pictures=pictures)
 

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 R = TypeVar("R")
 
-_PRELOADED = ["pipelines.engine.parcels"]
+_PRELOADED = ["pipelines.engine.warm"]
 _BACK_OFF_S = 0.25
 _LONGEST_BACK_OFF_S = 10.0
 _IN_FLIGHT_PER_WORKER = 2

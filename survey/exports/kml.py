@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from xml.etree.ElementTree import Element, SubElement, tostring
+from xml.etree.ElementTree import Element, SubElement
 
 import geopandas as gpd
 import pandas as pd
 import shapely
 
+from survey.exports.lawful import lawful_xml
 from survey.exports.styles import CHA, FAMILY_LABELS, FAMILY_MARKS, INDICATION, SHA
 from survey.exports.whole import write_text
 from survey.hazards import classes
@@ -27,7 +28,7 @@ def write_kml(path: Path, layers: Mapping[str, pd.DataFrame], title: str) -> Non
     """Write hazard areas and objects (rejected ones left out) as KML 2.2, whole or not at all."""
     root = Element("kml", {"xmlns": "http://www.opengis.net/kml/2.2"})
     document = SubElement(root, "Document")
-    SubElement(document, "name").text = _lawful(title)
+    SubElement(document, "name").text = title
     SubElement(document, "description").text = DISCLAIMER
     for name, (_, colour) in _LAND.items():
         _area_style(document, name, colour)
@@ -38,7 +39,7 @@ def write_kml(path: Path, layers: Mapping[str, pd.DataFrame], title: str) -> Non
         SubElement(icon, "scale").text = "0.8"
     _areas(document, layers.get(HAZARD_AREAS.name))
     _objects(document, layers.get(HAZARD_OBJECTS.name))
-    write_text(path, '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n")
+    write_text(path, '<?xml version="1.0" encoding="UTF-8"?>\n' + lawful_xml(root) + "\n")
 
 
 def _area_style(document: Element, name: str, colour: str) -> None:
@@ -102,7 +103,7 @@ def _objects(document: Element, table: pd.DataFrame | None) -> None:
 
 def _placemark(folder: Element, name: str, style: str) -> Element:
     place = SubElement(folder, "Placemark")
-    SubElement(place, "name").text = _lawful(name)
+    SubElement(place, "name").text = name
     SubElement(place, "styleUrl").text = f"#{style}"
     return place
 
@@ -111,14 +112,7 @@ def _data(place: Element, values: Mapping[str, str]) -> None:
     extended = SubElement(place, "ExtendedData")
     for name, value in values.items():
         one = SubElement(extended, "Data", {"name": name})
-        SubElement(one, "value").text = _lawful(value)
-
-
-def _lawful(text: str) -> str:
-    """Return text without the characters that XML 1.0 forbids."""
-    return "".join(
-        c for c in text if c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff"
-    )
+        SubElement(one, "value").text = value
 
 
 def _kml_colour(colour: str, opacity: int) -> str:

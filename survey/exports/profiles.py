@@ -106,9 +106,8 @@ def _public(layers: Mapping[str, pd.DataFrame], record: Mapping[str, Any], folde
     table[hectares] = table[hectares].astype("float64").round(_PUBLIC_DECIMALS)
     for name in ("imagery_from", "imagery_to"):
         table[name] = pd.to_datetime(table[name], utc=True).dt.strftime("%Y-%m")
-    for name in ("district_code", "district_name"):
-        table[name] = table[name].map(disarmed, na_action="ignore")
-    write_text(folder / "districts.csv", table.to_csv(index=False, lineterminator="\n"))
+    shown = table.map(lambda value: disarmed(value) if isinstance(value, str) else value)
+    write_text(folder / "districts.csv", shown.to_csv(index=False, lineterminator="\n"))
     rows = json.loads(table.to_json(orient="records"))
     finished = str(plain(record).get("finished_at", ""))[:7]
     content = {"surveyed": finished, "disclaimer": DISCLAIMER, "unit": "hectares", "districts": rows}
@@ -125,7 +124,8 @@ def _imsma(layers: Mapping[str, pd.DataFrame], record: Mapping[str, Any], folder
             write_shapefile(folder / "shapefile" / f"{layer.name}.shp", tables[layer.name], layer)
     geopackage.write_plain(folder / "imsma.gpkg", {layer: tables[layer.name] for layer in IMSMA_LAYERS})
     for name, values in domains().items():
-        write_text(folder / "domains" / f"{name}.csv", "\n".join(["value", *values]) + "\n")
+        listed = pd.Series([disarmed(value) for value in values], name="value")
+        write_text(folder / "domains" / f"{name}.csv", listed.to_csv(index=False, lineterminator="\n"))
 
 
 def _readme(profile: Profile, record: Mapping[str, Any]) -> str:

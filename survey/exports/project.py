@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from xml.etree.ElementTree import Element, SubElement, fromstring, indent, tostring
+from xml.etree.ElementTree import Element, SubElement, fromstring, indent
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 from pyproj import CRS
 
+from survey.exports.lawful import lawful_xml
 from survey.exports.qgis import layer_style
 from survey.exports.whole import write_text
 from survey.layers import (
@@ -101,7 +102,7 @@ def write_project(
     SubElement(SubElement(properties, "SpatialRefSys"), "ProjectionsEnabled", {"type": "int"}).text = "1"
     indent(root, " ")
     head = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
-    write_text(path, head + tostring(root, encoding="unicode") + "\n")
+    write_text(path, head + lawful_xml(root) + "\n")
 
 
 def layer_id(name: str) -> str:

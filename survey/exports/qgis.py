@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from xml.etree.ElementTree import Element, SubElement, tostring
+from xml.etree.ElementTree import Element, SubElement
 
 import pandas as pd
 from pyproj import CRS
 
+from survey.exports.lawful import lawful_xml
 from survey.exports.styles import FAMILY_LABELS, draw
 from survey.hazards import classes
 from survey.layers import CANDIDATES, COVERAGE, DENSITY_GRID, DISTRICTS, HAZARD_AREAS, HAZARD_OBJECTS, Column, Layer
@@ -34,7 +35,7 @@ def layer_style(layer: Layer) -> str:
     _map_tip(root, layer)
     SubElement(root, "layerGeometryType").text = _GEOMETRY_TYPES[layer.geometry]
     head = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
-    return head + tostring(root, encoding="unicode") + "\n"
+    return head + lawful_xml(root) + "\n"
 
 
 def layer_metadata(layer: Layer, table: pd.DataFrame, crs: CRS) -> str:
@@ -66,7 +67,7 @@ def layer_metadata(layer: Layer, table: pd.DataFrame, crs: CRS) -> str:
             )  # fmt: skip
     for run in table["run_id"].dropna().unique() if "run_id" in table.columns else ():
         SubElement(root, "history").text = f"Made by survey run {run}; table 'runs' holds versions and digests."
-    return tostring(root, encoding="unicode")
+    return lawful_xml(root)
 
 
 def _fields(root: Element, layer: Layer) -> None:
@@ -170,16 +171,21 @@ def _js(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
+def _shown(column: str) -> str:
+    """Return what a map tip shows of a column of text: a tip is HTML, and its text comes from data."""
+    return f"[% replace(\"{column}\", map('&', '&amp;', '<', '&lt;')) %]"
+
+
 _TIPS = {
-    HAZARD_OBJECTS.name: '[% "class_code" %] [% format_number("probability", 2) %], [% "verification" %]',
-    CANDIDATES.name: '[% "class_code" %] [% format_number("probability", 2) %], below the threshold',
-    HAZARD_AREAS.name: '[% "land_class" %], [% format_number("area_ha", 2) %] ha, [% "n_objects" %] objects<br/>'
-    'Suggested: [% "method_primary" %]',
-    DENSITY_GRID.name: '[% "density_class" %] ([% "class_range" %]), [% format_number("density_per_ha", 2) %] per ha, '
-    'could be seen: [% format_number("detectability", 2) %]',
-    DISTRICTS.name: '[% "district_name" %]: [% format_number("analysed_ha", 1) %] ha analysed, '
+    HAZARD_OBJECTS.name: f'{_shown("class_code")} [% format_number("probability", 2) %], {_shown("verification")}',
+    CANDIDATES.name: f'{_shown("class_code")} [% format_number("probability", 2) %], below the threshold',
+    HAZARD_AREAS.name: f'{_shown("land_class")}, [% format_number("area_ha", 2) %] ha, [% "n_objects" %] objects<br/>'
+    f"Suggested: {_shown('method_primary')}",
+    DENSITY_GRID.name: f"{_shown('density_class')} ({_shown('class_range')}), "
+    '[% format_number("density_per_ha", 2) %] per ha, could be seen: [% format_number("detectability", 2) %]',
+    DISTRICTS.name: f'{_shown("district_name")}: [% format_number("analysed_ha", 1) %] ha analysed, '
     '[% "n_objects" %] objects, could be seen: [% format_number("mean_detectability", 2) %]',
-    COVERAGE.name: '[% "status" %] [% "reason" %]<br/>could be seen: [% "detectability_by_family" %]',
+    COVERAGE.name: f"{_shown('status')} {_shown('reason')}<br/>could be seen: {_shown('detectability_by_family')}",
 }
 
 

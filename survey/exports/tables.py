@@ -49,6 +49,10 @@ def as_shown(table: pd.DataFrame, layer: Layer) -> pd.DataFrame:
     return pd.DataFrame(shown, index=frame.index)
 
 
+_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+"""What a formula begins with; some spreadsheets take the wide forms for the narrow ones (OWASP, CSV injection)."""
+
+
 def disarmed(text: str) -> str:
     """Return text that no spreadsheet runs as a formula.
 
@@ -57,7 +61,7 @@ def disarmed(text: str) -> str:
     >>> disarmed("=HYPERLINK(A1)"), disarmed("Fuzuli")
     ("'=HYPERLINK(A1)", 'Fuzuli')
     """
-    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    return "'" + text if text.startswith(_FORMULA) else text
 
 
 def write_run(path: Path, record: Mapping[str, Any]) -> None:
