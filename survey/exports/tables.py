@@ -54,13 +54,15 @@ _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 
 
 def disarmed(text: str) -> str:
-    """Return text that no spreadsheet runs as a formula.
+    """Return text that no spreadsheet runs as a formula, and that ends no line of a CSV: its line ends are line feeds.
 
     Examples
     --------
     >>> disarmed("=HYPERLINK(A1)"), disarmed("Fuzuli")
     ("'=HYPERLINK(A1)", 'Fuzuli')
     """
+    # A carriage return alone is not put in quotes when it is written, yet readers begin a line at it.
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     return "'" + text if text.startswith(_FORMULA) else text
 
 

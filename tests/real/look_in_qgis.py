@@ -138,6 +138,12 @@ def main():
     about = QgsExpressionContext(QgsExpressionContextUtils.globalProjectLayerScopes(seen))
     about.setFeature(next(f for f in seen.getFeatures() if f["object_id"] == "hazard_objects-0"))
     report["tip"] = QgsExpression.replaceExpressionText(seen.mapTipTemplate(), about)
+    districts = project.mapLayer("survey_districts_layer")
+    about = QgsExpressionContext(QgsExpressionContextUtils.globalProjectLayerScopes(districts))
+    report["district_tips"] = []
+    for feature in districts.getFeatures():
+        about.setFeature(feature)
+        report["district_tips"].append(QgsExpression.replaceExpressionText(districts.mapTipTemplate(), about))
     report["project_crs"] = project.crs().authid()
     draw(
         [n.layer() for n in project.layerTreeRoot().findLayers() if n.isVisible()],

@@ -172,3 +172,27 @@ def test_no_message_and_no_file_holds_the_password(output, address, server, tmp_
             assert spelling not in one.stdout + one.stderr
     for path in [*output.iterdir(), *tmp_path.iterdir()]:
         assert b"s3cr" not in path.read_bytes(), path
+
+
+def test_text_that_would_be_sql_stays_text(address, tmp_path):
+    """Names with quotes, statements, placeholders and markup: the same rows come back, and nothing else is gone."""
+    texts = ["'; DROP SCHEMA hostile CASCADE; --", 'a"; DELETE FROM "districts', "%s %(a)s {}", "\\'x", "=cmd|'x'!A0",
+             "<b>&amp;</b>", "a\tb\\N\nc"]  # fmt: skip
+    result = a_result()
+    result["districts"]["district_name"] = texts[:2]
+    result["hazard_objects"]["notes"] = texts[:6]
+    result["hazard_objects"]["image"] = texts[1:]
+    geopackage.write(tmp_path / "survey.gpkg", result)
+    when = datetime(2026, 4, 2, 9, 0, tzinfo=UTC)
+    write_run(tmp_path / "run.json", run_record({"run_id": "abc"}, (when, when), {}, [], name=texts[0]))
+    for _ in range(2):
+        export_to_database(tmp_path, "restricted", address, "hostile")
+    with psycopg.connect(address) as connection:
+        for layer in OUTPUT_LAYERS:
+            wanted = geopackage.read(tmp_path / "survey.gpkg", layer)
+            found = read_back(connection, layer, "hostile")
+            assert len(found) == len(wanted), layer.name
+            if layer.name in ("districts", "hazard_objects"):
+                columns = [layer.key, "district_name" if layer.name == "districts" else "notes"]
+                found, wanted = (one.sort_values(layer.key, ignore_index=True)[columns] for one in (found, wanted))
+                assert found.to_numpy().tolist() == wanted.to_numpy().tolist()

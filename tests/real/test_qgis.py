@@ -136,6 +136,10 @@ def test_the_map_tip_and_the_form_find_the_chip(look):
     assert f"base64,{base64.b64encode(CHIP).decode('ascii')}" in look["tip"]
 
 
+def test_a_map_tip_shows_markup_in_a_name_as_text(look):
+    assert any("Zəngilan &lt;b>&amp;amp;&lt;/b>:" in tip for tip in look["district_tips"]), look["district_tips"]
+
+
 def test_relations_are_resolved(look):
     assert all(valid for valid, _ in look["relations"].values()), look["relations"]
     assert len(look["relations"]) == 5
