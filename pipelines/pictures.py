@@ -32,6 +32,8 @@ _AROUND = 3.0
 _LEAST_M = 2.0
 _MOST_THUMBNAILS = 40
 _THUMBNAIL_PX = 512
+_MOST_READ_PX = 1 << 28
+"""Pixels of the overview a thumbnail is made from; of a larger one it would cost more than the rest of the maps."""
 _SHOWN: tuple[Role, ...] = ("red", "green", "blue")
 
 
@@ -98,6 +100,10 @@ def thumbnails_of(scenes: Sequence[Scene]) -> list[Thumbnail]:
     largest = sorted(scenes, key=lambda one: (-one.grid.width * one.grid.height * one.grid.gsd_m**2, one.name))
     thumbnails = []
     for scene in largest[:_MOST_THUMBNAILS]:
+        width, height = scene.levels[_shown_level(scene)]
+        if width * height > _MOST_READ_PX:
+            log.warning("No picture of %s: it has no overviews. `gdaladdo -ro %s` makes them.", scene.name, scene.path)
+            continue
         try:
             thumbnails.append(_thumbnail(scene))
         except (RasterioError, OSError) as error:
@@ -105,12 +111,17 @@ def thumbnails_of(scenes: Sequence[Scene]) -> list[Thumbnail]:
     return thumbnails
 
 
+def _shown_level(scene: Scene) -> int:
+    """Return the smallest level in the file that is as large as a thumbnail; 0 is full resolution."""
+    return max((k for k, size in enumerate(scene.levels) if max(size) >= _THUMBNAIL_PX), default=0)
+
+
 def _thumbnail(scene: Scene) -> Thumbnail:
     bands, stretch = dict(scene.bands), dict(zip(scene.roles, scene.stretch, strict=True))
     roles = shown_roles(scene)
     # A warp reads full pixels unless it is given an overview.
-    enough = [k for k, size in enumerate(scene.levels) if max(size) >= _THUMBNAIL_PX]
-    options: dict[str, Any] = {"overview_level": enough[-1] - 1} if enough and enough[-1] > 0 else {}
+    level = _shown_level(scene)
+    options: dict[str, Any] = {"overview_level": level - 1} if level else {}
     with open_raster(scene.path, **options) as source:
         transform, width, height = calculate_default_transform(
             scene.grid.crs, "EPSG:4326", source.width, source.height, *source.bounds

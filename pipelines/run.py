@@ -133,12 +133,14 @@ def survey_tiles(job: Job, opened: Opened, journal: Journal, how: How, watch: Wa
 
     from pipelines.engine.executor import Pool
     from pipelines.walk import plan_walk
+    from survey.heap import give_back
 
     walk = plan_walk(opened.scenes, journal)
     workers = how.workers or job.execution.workers or os.cpu_count() or 1
     workers = max(1, min(workers, walk.left))
     watch.begun(walk, workers)
     pool = Pool(workers, how.cluster, how.start_method)
+    give_back()
     by_block, left = False, walk.left > 0
     while left and not how.stopped_by():
         left = survey_round(job, opened, journal, Round(pool, how.stopped_by, by_block), watch)

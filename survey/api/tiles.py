@@ -20,6 +20,7 @@ from survey.detection.scales import Pass, plan_passes
 from survey.detection.search import Found, octaves_of, search
 from survey.errors import ImageryError, ModelError
 from survey.hazards import classes
+from survey.heap import give_back
 from survey.imagery.chips import Chip, level_grid, read_chip
 from survey.imagery.salvage import Unread, salvage_chip
 from survey.imagery.scene import Role, Scene
@@ -113,8 +114,11 @@ def survey_tile(
         Pixels cannot be read.
     """
     start = time.perf_counter()
-    chip = read_chip(scene, a_pass.level, _window(a_pass, tile), _roles(model))
-    return replace(_survey_chip(scene, a_pass, tile, chip, (model, visibility)), seconds=time.perf_counter() - start)
+    # No name here holds the chip, so that its pixels can go as soon as they are not needed any more.
+    result = _survey_chip(
+        scene, a_pass, tile, read_chip(scene, a_pass.level, _window(a_pass, tile), _roles(model)), (model, visibility)
+    )
+    return replace(result, seconds=time.perf_counter() - start)
 
 
 def survey_damaged_tile(
@@ -145,7 +149,11 @@ def _survey_chip(
         cells = assess_cells(chip, tile, cell_pixels(a_pass.gsd_m), _roles(model), visibility or Visibility())
     if not chip.valid.any():
         return TileResult(SIGHTINGS.empty(scene.grid.crs), cells, 0.0)
+    # Blocks that the reader decoded and let go are many and small: the heap would hold them beneath what comes now.
+    give_back()
     octaves = octaves_of(chip.pixels, chip.valid, a_pass)
+    # From here on only channels are looked at; the pixels would be a sixth of all that a tile needs.
+    chip = replace(chip, pixels=np.empty((0, 0, 0), np.uint8))
     core = (tile.row0, tile.row1, tile.col0, tile.col1)
     found = search(octaves, chip.valid, (chip.row, chip.col), core, a_pass, model.least_strength)
     if isinstance(model, OwnModel):

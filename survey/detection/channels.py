@@ -17,6 +17,7 @@ _OPPONENT = np.array(
     [[0.25, 0.5, 0.25, 0.0], [0.75, -0.75, 0.0, 128.0], [0.375, 0.375, -0.75, 128.0]],
     dtype=np.float32,
 )
+_ROWS = 128
 
 
 def channels_of(pixels: Bytes) -> Bytes:
@@ -33,7 +34,12 @@ def channels_of(pixels: Bytes) -> Bytes:
     """
     if pixels.shape[0] == 1:
         return np.ascontiguousarray(pixels[0])[..., None]
-    return np.ascontiguousarray(cv2.transform(cv2.merge(list(pixels)), _OPPONENT))
+    channels = np.empty((*pixels.shape[1:], len(_OPPONENT)), np.uint8)
+    for start in range(0, len(channels), _ROWS):
+        # A few rows at a time: the bands side by side are a copy of them all.
+        rows = slice(start, start + _ROWS)
+        channels[rows] = cv2.transform(cv2.merge([np.ascontiguousarray(band[rows]) for band in pixels]), _OPPONENT)
+    return channels
 
 
 def fill_invalid(pixels: Bytes, valid: NDArray[np.bool_], block: int) -> Bytes:
