@@ -334,7 +334,9 @@ def _thinned(
     return chosen, weights[chosen]
 
 
-def _fit_own(estimator: Any, rows: _Rows, groups: NDArray[np.int64], settings: Training) -> Fitted:
+def _fit_own(
+    estimator: Any, rows: _Rows, groups: NDArray[np.int64], settings: Training
+) -> Fitted:
     """Fit copies of an estimator, calibrated on groups that were held out; weights count in the calibration only.
 
     Not every estimator takes weights, and a pipeline takes them by other names.
