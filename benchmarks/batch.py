@@ -220,7 +220,8 @@ def faults(folder: Path, options: argparse.Namespace) -> list[str]:
         for offset, size in spans:
             file.seek(offset)
             file.write(b"\xff" * min(size, 64))
-    job = write_job(folder, image, image, "[execution]\ntile_px = 64\n")
+    # One pass only: what is held is asked about here, not what a tile costs.
+    job = write_job(folder, image, image, '[detection]\nfamilies = ["AT"]\n[execution]\ntile_px = 64\n')
     kill_at = set(chance.sample(range(300, 5000), options.kills))
 
     def on_tile(number: int, process: psutil.Process) -> None:
