@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
@@ -32,6 +33,7 @@ _IN_FLIGHT_PER_WORKER = 2
 _MOST_WAITING = 256
 """Tasks that wait to be tried again; while there are as many, none is begun: where all fails, memory stays small."""
 _CLUSTER_TIMEOUT_S = 20
+_STARTING_AGAIN_S = (0.0, 0.1, 0.5, 2.0)
 
 LIMITS = {
     "OMP_NUM_THREADS": "1",
@@ -72,6 +74,14 @@ class Outcome(Generic[T, R]):
     result: R | None
     reason: str
     attempts: int
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """What a task raised, in words; with its trace where that was not foreseen."""
+
+    reason: str
+    trace: str = ""
 
 
 class _Inline(Executor):
@@ -204,10 +214,10 @@ class _Rounds(Generic[T, R]):
         self._fresh, self._function, self._retries = fresh, function, retries
         self._executor = fresh()
         self._room = 1 if isinstance(self._executor, _Inline) else _IN_FLIGHT_PER_WORKER * pool.workers
-        self._flying: dict[Future[R], tuple[T, int]] = {}
+        self._flying: dict[Future[R | _Failure], tuple[T, int]] = {}
         self._again: list[tuple[float, int, T, int]] = []
         self._alone: deque[tuple[T, int]] = deque()
-        self._suspect: Future[R] | None = None
+        self._suspect: Future[R | _Failure] | None = None
         self._serial = 0
 
     def run(self, tasks: Iterator[T], stop: Callable[[], bool]) -> Iterator[Outcome[T, R]]:
@@ -237,12 +247,18 @@ class _Rounds(Generic[T, R]):
             return task, attempt
         return None
 
-    def _submit(self, task: T, attempt: int) -> Future[R]:
-        try:
-            future = self._executor.submit(self._function, task)
-        except BrokenExecutor:
-            self._executor = self._fresh()
-            future = self._executor.submit(self._function, task)
+    def _submit(self, task: T, attempt: int) -> Future[R | _Failure]:
+        for pause in _STARTING_AGAIN_S:
+            try:
+                future = self._executor.submit(_guarded, self._function, task)
+                break
+            except (BrokenExecutor, EOFError, ConnectionError) as error:
+                # The pool broke, or the server that workers are forked from was killed and is not yet gone.
+                log.warning("Workers are started again (%s).", type(error).__name__)
+                time.sleep(pause)
+                self._executor = self._fresh()
+        else:
+            future = self._executor.submit(_guarded, self._function, task)
         self._flying[future] = (task, attempt)
         return future
 
@@ -262,9 +278,14 @@ class _Rounds(Generic[T, R]):
                 if _is_killed_worker(error):
                     yield from self._died(task, attempt, 1, error)
                 else:
-                    yield from self._failed(task, attempt, _reason(error))
+                    yield from self._failed(task, attempt, _failure(error).reason)
             else:
-                yield Outcome(task, result, "", attempt)
+                if not isinstance(result, _Failure):
+                    yield Outcome(task, result, "", attempt)
+                    continue
+                if result.trace:
+                    log.error("A tile failed in a way that was not foreseen.\n%s", result.trace)
+                yield from self._failed(task, attempt, result.reason)
         if broken:
             # Every other task of a broken pool is lost with it, guilty or not.
             for task, attempt in self._flying.values():
@@ -290,12 +311,24 @@ class _Rounds(Generic[T, R]):
         heapq.heappush(self._again, (time.monotonic() + pause, self._serial, task, attempt + 1))
 
 
-def _reason(error: Exception) -> str:
+def _guarded(function: Callable[[T], R], task: T) -> R | _Failure:
+    """Run a task and tell in words what it raised (runs in a worker).
+
+    An exception does not always survive the way to another process, with what caused it: one of a library whose
+    arguments are not its own ends the whole pool there.
+    """
+    try:
+        return function(task)
+    except Exception as error:
+        return _failure(error)
+
+
+def _failure(error: Exception) -> _Failure:
     if isinstance(error, (SurveyError, OSError)):
-        return " ".join(str(error).split())
+        return _Failure(" ".join(str(error).split()))
     # A fault of the software: the tile is recorded and passed over all the same, the trace goes to the log.
-    log.error("A tile failed in a way that was not foreseen.", exc_info=error)
-    return f"unforeseen {type(error).__name__}: {' '.join(str(error).split())}"
+    reason = f"unforeseen {type(error).__name__}: {' '.join(str(error).split())}"
+    return _Failure(reason, "".join(traceback.format_exception(error)))
 
 
 def _is_killed_worker(error: Exception) -> bool:

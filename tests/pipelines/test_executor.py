@@ -5,6 +5,7 @@ import os
 import time
 from dataclasses import dataclass
 
+import psutil
 import pytest
 
 from pipelines.engine.executor import Pool, run_all
@@ -61,6 +62,46 @@ def test_a_worker_that_dies_costs_only_the_task_that_kills_it(tmp_path):
     assert sorted(found) == list(range(8))
     assert [n for n, one in found.items() if one.result is None] == [4]
     assert "worker died" in found[4].reason
+
+
+class OddError(Exception):
+    """As libraries have them: it cannot be made again from its arguments."""
+
+    def __init__(self, one, two):
+        super().__init__(one)
+
+
+def odd(task):
+    try:
+        raise OddError(1, 2)
+    except OddError as error:
+        if task == "as cause":
+            raise OSError("from something odd") from error
+        raise
+
+
+def test_an_exception_that_cannot_be_sent_ends_no_pool(caplog):
+    """What is raised in a worker comes back in words, with whatever caused it."""
+    found = {one.task: one for one in run_all(Pool(2), odd, iter(["as cause", "itself"]), retries=1)}
+    assert found["as cause"].reason == "from something odd"
+    assert found["itself"].reason == "unforeseen OddError: 1"
+    assert all(one.attempts == 2 for one in found.values())
+    assert "worker died" not in caplog.text
+    assert "raise OddError(1, 2)" in caplog.text
+
+
+def test_the_fork_server_may_be_killed(tmp_path):
+    """The server that workers are forked from dies as workers do: everything is done all the same."""
+    killed, seen = False, []
+    for one in run_all(Pool(2), square, (Work(number, str(tmp_path)) for number in range(40)), retries=2):
+        seen.append(one.result)
+        if len(seen) == 10 and not killed:
+            servers = [child for child in psutil.Process().children() if "forkserver" in " ".join(child.cmdline())]
+            for server in servers:
+                server.kill()
+            killed = bool(servers)
+    assert killed
+    assert sorted(seen) == [number**2 for number in range(40)]
 
 
 def test_stop_finishes_what_is_in_hand_and_begins_nothing_new(tmp_path):
