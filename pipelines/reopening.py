@@ -38,7 +38,7 @@ def reopened(job: Job, journal: Journal) -> Opened:
     """
     import shapely
 
-    from pipelines.engine.journal import journal_errors
+    from pipelines.engine.journal_damage import journal_errors
     from pipelines.opening import Opened, OpenScene, Refused, choose_model, read_area_of_interest, read_districts
     from survey.api import passes, region_of
     from survey.errors import JournalError

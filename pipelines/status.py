@@ -36,7 +36,8 @@ def command(
 
 def status_of(job: Job) -> dict[str, Any]:
     """Return the state of a job as JSON has it: ``state``, ``images``, ``refused`` and what comes ``next``."""
-    from pipelines.engine.journal import NAME, is_running, journal_errors, peek
+    from pipelines.engine.journal import NAME, is_running, peek
+    from pipelines.engine.journal_damage import journal_errors
 
     database = peek(job.job.output)
     if database is None:

@@ -11,13 +11,13 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal, get_args
 
+from pipelines.engine.journal_damage import journal_errors
 from pipelines.engine.lock import release_lock, take_lock
 from survey.errors import JournalError, OutputError
 from survey.imagery.tiles import Tile, Tiling
@@ -351,36 +351,6 @@ def _connect(path: Path) -> sqlite3.Connection:
     database.execute("PRAGMA synchronous=NORMAL")
     database.execute("PRAGMA wal_autocheckpoint=200")
     return database
-
-
-_DAMAGE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
-"""What reading raises of values that nobody wrote: SQLite keeps what a damaged file holds, whatever its kind."""
-
-
-@contextmanager
-def journal_errors(path: Path) -> Iterator[None]:
-    """Turn what SQLite raises, and what comes of values that nobody wrote, into one sentence.
-
-    Raises
-    ------
-    JournalError
-        The journal is damaged.
-    OutputError
-        It cannot be written.
-    """
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if any(word in str(error) for word in ("full", "readonly", "disk I/O", "unable to open")):
-            raise OutputError(
-                f"{path} cannot be written ({error}). Free space or mend the permissions, then run again: what is "
-                "done stays done."
-            ) from error
-        raise JournalError(f"{path} cannot be used ({error}). Start over with --restart.") from error
-    except (sqlite3.DatabaseError, *_DAMAGE) as error:
-        raise JournalError(
-            f"{path} is damaged ({error}). Start over with --restart; the damaged file is kept aside."
-        ) from error
 
 
 def _take_lock(path: Path) -> IO[str]:
