@@ -8,8 +8,8 @@ Every case is ``survey run`` in a process of its own, looked at from outside fou
 of the coordinator and of all processes together (pages that several share are counted once: PSS; counted in each: RSS),
 and open file handles. The pixel plane lasts from the first tile to the last; opening and the map plane are told apart.
 Large rasters are VRTs that repeat the sample's image (``--source``), without overviews, which is the dearest case for
-the coarser passes. ``--stop-after`` ends the run by SIGINT after so many tiles; planning and journal are over the whole
-raster all the same. Rows are printed as Markdown; ``--write FILE`` adds them to a file.
+the coarser passes. ``--stop-after`` ends the run by SIGINT after so many tiles; the whole raster is planned
+all the same. Rows are printed as Markdown; ``--write FILE`` adds them to a file.
 """
 
 from __future__ import annotations
