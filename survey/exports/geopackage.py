@@ -178,7 +178,8 @@ def refuse_if_open(path: Path) -> None:
         if "locked" in str(error) or "busy" in str(error):
             raise OutputError(f"{path} is open in another program, which is writing to it. {mend}") from error
         raise OutputError(f"{path} cannot be opened for writing: {error}. Check its permissions.") from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        # What SQLite says of damage may quote it, in bytes that are no text.
         raise OutputError(f"{path} is no GeoPackage, or damaged: {error}. Move it away, then run again.") from error
 
 

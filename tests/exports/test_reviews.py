@@ -184,3 +184,12 @@ def test_files_without_objects(tmp_path):
     (tmp_path / "x.gpkg-wal").touch()
     with pytest.raises(OutputError, match="open in another program"):
         harvest(tmp_path / "x.gpkg")
+
+
+def test_damage_that_is_no_text_is_refused_in_words(path):
+    """SQLite quotes what is damaged in its message, whatever bytes that is made of."""
+    content = path.read_bytes()
+    assert b"CREATE TABLE gpkg_contents" in content
+    path.write_bytes(content.replace(b"CREATE TABLE gpkg_contents", b"CREATE T\x80BLE gpkg_contents"))
+    with pytest.raises(OutputError, match="damaged"):
+        harvest(path)

@@ -31,7 +31,8 @@ FEW = {"model": 2, "memory": 12, "journal": 6, "raster": 12, "dem": 6, "labels":
 @pytest.fixture
 def whole(drawn, model, watch, tmp_path):
     """Whole files of every kind but results, in one folder."""
-    drawn.write_text(drawn.read_text() + "\n[execution]\ntile_px = 256\n")
+    # Other rasters come to lie beside it.
+    drawn.write_text(drawn.read_text().replace("*.tif", "a.tif") + "\n[execution]\ntile_px = 256\n")
     survey_pixels(read_job(drawn), watch)
     (tmp_path / "mangled-out.toml").write_text(drawn.read_text().replace('"out"', '"mangled-out"'))
     shutil.copy(model, tmp_path / "drawn.survey-model")
