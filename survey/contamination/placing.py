@@ -10,7 +10,7 @@ import pandas as pd
 import shapely
 
 from survey.contamination.ground import detectability_of
-from survey.contamination.plane import Floats, Geometries, Ints, Plane, flat_crs
+from survey.contamination.plane import Bools, Floats, Geometries, Ints, Plane, flat_crs
 from survey.contamination.threads import in_threads
 from survey.hazards import FAMILIES, ITEM_FAMILIES, MINE_FAMILIES
 
@@ -34,10 +34,16 @@ def which(x: Floats, y: Floats, shapes: Geometries) -> Ints:
     for number in reversed(range(len(shapes))):
         west, south, east, north = shapely.bounds(shapes[number])
         near = np.flatnonzero((x >= west) & (x <= east) & (y >= south) & (y <= north))
-        shapely.prepare(shapes[number])
-        inside = in_threads(partial(shapely.intersects_xy, shapes[number]), x[near], y[near])
+        inside = in_threads(partial(_touches, shapely.to_wkb(shapes[number])), x[near], y[near])
         found[near[inside.astype(bool)]] = number
     return found
+
+
+def _touches(shape: bytes, x: Floats, y: Floats) -> Bools:
+    # A copy for each thread: a prepared shape makes its index at the first question, and two that ask the same shape
+    # at once tear the heap (seen with GEOS 3.14: "double free or corruption").
+    inside: Bools = shapely.intersects_xy(shapely.from_wkb(shape), x, y)
+    return inside
 
 
 def place(objects: gpd.GeoDataFrame, plane: Plane, districts: Geometries) -> pd.DataFrame:

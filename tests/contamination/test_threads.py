@@ -9,6 +9,7 @@ from drawn import ORIGIN, districts_from, drawn_objects, piece, square
 
 from survey.contamination import threads
 from survey.contamination.assessment import Contamination, assess
+from survey.contamination.placing import which
 
 
 def layers() -> dict[str, pd.DataFrame]:
@@ -42,3 +43,13 @@ def test_rows_keep_their_order_and_errors_come_through(monkeypatch: pytest.Monke
     assert len(threads.in_threads(shapely.get_x, points[:0])) == 0
     with pytest.raises(TypeError):
         threads.in_threads(shapely.get_x, np.full(100, "no geometry", dtype=object))
+
+
+def test_many_threads_may_ask_one_shape() -> None:
+    angle = np.linspace(0.0, 2.0 * np.pi, 2001)[:-1]
+    x, y = np.random.default_rng(3).uniform(-1.2, 1.2, (2, 6000))
+    for turn in range(100):
+        radius = 1.0 + 0.1 * np.sin(7.0 * angle + turn)
+        star = shapely.polygons(np.column_stack([radius * np.cos(angle), radius * np.sin(angle)]))
+        found = which(x, y, np.array([star], dtype=object))
+        assert np.array_equal(found == 0, shapely.intersects_xy(star, x, y))
