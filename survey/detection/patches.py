@@ -27,6 +27,8 @@ _SURROUND = slice(6, 9)
 _NOISE = np.float32(2.0)
 # cv2.remap interpolates in steps of 1/32 pixel; offsets are held to them so that no rounding depends on the window.
 _STEPS = 32
+# ... and takes fewer rows and columns of places than this in one call.
+_MOST_POINTS = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -128,5 +130,9 @@ def _sample(
     if not len(row):
         return np.empty((0, across.size, image.shape[2]), np.uint8)
     x, y = (col[:, None] + across).astype(np.float32), (row[:, None] + down).astype(np.float32)
-    values = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(values, dtype=np.uint8).reshape(*x.shape, image.shape[2])
+    values = np.empty((*x.shape, image.shape[2]), np.uint8)
+    for start in range(0, len(x), _MOST_POINTS):
+        some = slice(start, start + _MOST_POINTS)
+        sampled = cv2.remap(image, x[some], y[some], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        values[some] = sampled.reshape(*x[some].shape, image.shape[2])
+    return values

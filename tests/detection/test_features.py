@@ -53,6 +53,15 @@ def test_gain_and_offset_of_contrast():
     assert np.allclose(features_of(image), features_of(brighter), atol=0.05)
 
 
+def test_more_places_than_one_call_of_the_sampler_takes():
+    # OpenCV refuses maps of 32,767 rows and more: a researcher's measure is asked for all candidates of a tile at once.
+    row, col = np.random.default_rng(0).integers(20, 80, (2, 40_000)).astype(float)
+    samples = polar_samples(picture(), row, col, DIAMETER)
+    assert len(samples) == 40_000
+    last = slice(39_990, None)
+    assert np.array_equal(samples[last], polar_samples(picture(), row[last], col[last], DIAMETER))
+
+
 def test_one_row_a_candidate_whatever_the_batch():
     rng = np.random.default_rng(0)
     row, col = rng.integers(20, 80, (2, 50)).astype(float)
