@@ -24,8 +24,10 @@ import pandas as pd
 from grounds import drawn_grounds, photographs_drawn_into
 
 from pipelines.grounds import detections_of, survey_files, write_drawn
-from pipelines.make_models import fit_model
-from pipelines.model_examples import Examples, read_examples, thermal_examples
+from pipelines.make_models import Gathered, fit_model
+from pipelines.model_examples import LEAST_STRENGTH, Examples, read_examples, thermal_examples
+from survey.api import first_stage, load_model
+from survey.detection.search import FirstStage
 from survey.memory.comparison import Evaluating
 from survey.memory.evaluation import evaluate
 
@@ -46,10 +48,10 @@ def thermal(data: Path, work: Path, by: str) -> Row:
     part = slice(0, 3) if by == "session" else slice(4, 6)
     parts = list(thermal_examples(data / "thermal"))
     frames = sorted((data / "thermal" / "images").glob("*.tif"))
-    found = []
+    found, everything = [], FirstStage(LEAST_STRENGTH["thermal"])
     for group in sorted({path.name[part] for path in frames}):
         folder = work / f"thermal-{group}"
-        fit_model("thermal", folder, [one for one in parts if one.site[part] != group], {})
+        fit_model("thermal", folder, Gathered([one for one in parts if one.site[part] != group], everything), {})
         mine = [path for path in frames if path.name[part] == group]
         found.append(detections_of(survey_files(folder, mine, ("thermal",), folder / "thermal.survey-model")))
     truth, reviewed = (gpd.read_file(data / "thermal" / "labels.gpkg", layer=name) for name in ("labels", "reviewed"))
@@ -63,7 +65,9 @@ def photographs(data: Path, work: Path, name: str, site: str, parts: Sequence[Ex
     """Real photographs of a site, of a model that learned from everything but this site."""
     bands = RGB if name == "rgb" else CIR
     folder = work / f"{site}-model"
-    fit_model(name, folder, [part for part in parts if part.site != site], {})
+    # The sieve is that of the shipped model: it has learned from no site of photographs.
+    stage = first_stage(load_model(None, bands))
+    fit_model(name, folder, Gathered([part for part in parts if part.site != site], stage), {})
     model = folder / f"{name}.survey-model"
     files = sorted((data / site).glob("*.tif"))
     result = survey_files(work / f"{site}-empty", files, bands, model)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pipelines.clipping import Placed, known_here, level_for, to_wgs84
 from pipelines.labels import REJECTED
 from survey.detection.scales import FEWEST_PIXELS_ACROSS, LADDER_M
-from survey.detection.search import search_picture
+from survey.detection.search import FirstStage, search_picture
 from survey.hazards import classes
 from survey.imagery.chips import level_grid, read_chip
 from survey.imagery.scene import Scene
@@ -205,7 +205,7 @@ def look_beneath(label: pd.Series, scene: Scene, least: float) -> Beneath:
     share = float(here.mean()) if here.size else 0.0
     if share < 0.5:
         return Beneath(share, False, None, None)
-    found, x, y = search_picture(chip.pixels, chip.valid, grid.gsd_m, {"": sizes}, least / 2)
+    found, x, y = search_picture(chip.pixels, chip.valid, grid.gsd_m, {"": sizes}, FirstStage(least / 2))
     if not len(x):
         return Beneath(share, False, None, None)
     codes = np.array([label["class_code"]], dtype=object)

@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 
 from pipelines.opening import Opened, OpenScene
-from survey.api import Model
+from survey.api import Model, first_stage
 from survey.detection.search import octaves_of, search
 from survey.errors import ImageryError
 from survey.imagery.chips import level_grid, read_chip
@@ -70,7 +70,7 @@ def scene_drift(place: OpenScene, model: Model) -> float | None:
         octaves = octaves_of(chip.pixels, chip.valid, a_pass)
         edge = side // 8
         core = (row + edge, row + side - edge, col + edge, col + side - edge)
-        some = search(octaves, chip.valid, (row, col), core, a_pass, model.least_strength)
+        some = search(octaves, chip.valid, (row, col), core, a_pass, first_stage(model))
         own = {size for code in model.own_classes for size in model.scales_by_class[code]}
         found.append(some.features[np.isin(some.diameter_m, sorted(own))])
     features = np.concatenate(found) if found else np.empty((0, 0), np.float32)

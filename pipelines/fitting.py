@@ -21,7 +21,7 @@ from survey.errors import ModelError
 from survey.hazards import HazardClass, classes
 from survey.memory.calibration import Places
 from survey.memory.drift import background
-from survey.memory.modelfile import elder_bytes, join_elder, save_model
+from survey.memory.modelfile import Judges, elder_bytes, join_elder, save_model
 from survey.memory.training import Fitted, Training, calibrate_on_objects, fit, recipe
 from survey.provenance import software_version
 
@@ -73,7 +73,7 @@ class Challenger:
 
         os.close(handle)
         path = Path(name)
-        save_model(path, self.fitted.hazard, self.fitted.namer, card, self.reference)
+        save_model(path, Judges(self.fitted.hazard, self.fitted.namer), card, self.reference)
         if self.elder is not None:
             join_elder(path, self.elder_file)
         mask = os.umask(0)
@@ -118,7 +118,7 @@ def fit_challenger(data: Remembered, before: Model | None, request: Request) -> 
     looked = np.isin(rows.diameter_m, data.own_sizes)
     tested = np.isin(data.groups.astype(str), request.test_groups)
     learned = looked & ~tested
-    settings = request.training or recipe(data.n_objects, request.seed)
+    settings = request.training or recipe(data.n_objects, request.seed, data.starts)
     fitted = fit_rows(data, learned, settings)
     held_out = np.zeros(len(rows))
     held_out[learned] = fitted.held_out
@@ -153,6 +153,8 @@ def fit_challenger(data: Remembered, before: Model | None, request: Request) -> 
             f"Learned from {data.n_objects} objects; {data.groups_in_words}. What it does elsewhere is unmeasured."
         ),
     }  # fmt: skip
+    if settings.committee.starts and data.begun_with is not None:
+        card["begun_with"] = data.begun_with.version
     if elder is not None:
         older = [code for code in elder.classes if code not in own]
         card["elder"] = {"version": elder.version, "shift": shift, "classes": older}

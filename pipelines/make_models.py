@@ -11,6 +11,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.neural_network import MLPClassifier
 
 from pipelines.calibrating import Shown, calibrate, evaluation_of, said_of, survey_drawn, survey_photographs
 from pipelines.model_examples import (
@@ -31,21 +33,25 @@ from pipelines.model_examples import (
     tasks,
     thermal_examples,
     thinned,
+    worth_measuring,
 )
-from survey.detection.features import FEATURE_SET
+from survey.detection.features import FEATURE_SET, first_look_width
 from survey.detection.scales import nearest_scale
+from survey.detection.search import FirstStage
 from survey.memory.calibration import Places, best_of_places
 from survey.memory.committee import Committee
 from survey.memory.labelling import NOTHING
-from survey.memory.modelfile import save_model
+from survey.memory.modelfile import Judges, save_model
 from survey.memory.negatives import fit_pilot
+from survey.memory.sieve import OBJECTS_KEPT, fit_sieve
 from survey.memory.training import Training, calibrate_on_objects, fit, fit_pair
 from survey.provenance import file_identity
 
 BAND_SETS = {"rgb": ("red", "green", "blue"), "cir": ("nir", "green", "blue"), "thermal": ("thermal",)}
 
-# On drawn ground networks are the better part of the committee: every member has one vote (docs/detection.md).
-_DRAWN_TRAINING = Training(committee=Committee(trees_share=0.25))
+# On drawn ground networks are the better part of the committee; a third one and more trees cost twice the time and
+# tell next to nothing (docs/detection.md).
+_DRAWN_TRAINING = Training(committee=Committee(iterations=80, networks=2, trees_share=0.25))
 # Few labels: small trees and small networks, held-out groups of one session and zone each.
 _THERMAL_TRAINING = Training(
     committee=Committee(
@@ -63,6 +69,7 @@ OWN_BANDS = {"brighton": "rgb", "seneca": "cir"}
 CREDITS = {
     "brighton": "drone_dataset_brighton_beach, BSD 2-Clause",
     "seneca": "odm_data_seneca, CC0 1.0",
+    "textures": "0 A.D. terrain textures (package 0ad-data 0.0.26), Wildfire Games, CC BY-SA 3.0",
     "thermal": "Roboflow landmines_detection v1, CC BY 4.0",
 }
 _DRAWN = "Not validated in the field. Its objects are drawn; its probabilities on real mines are unmeasured."
@@ -73,24 +80,48 @@ LIMITS = {
 }
 
 
-def drawn_examples(name: str, photos: Sequence[Path], scenes: int, crops: int) -> list[Examples]:
-    """Draw and search all pictures: the first in full, the others with easy negatives thinned out."""
+@dataclass(frozen=True)
+class Gathered:
+    """What a model is fitted on: examples, and the stage that chose the candidates among them."""
+
+    parts: Sequence[Examples]
+    stage: FirstStage
+
+
+def drawn_examples(name: str, photos: Sequence[Path], scenes: int, crops: int) -> Gathered:
+    """Draw and search all pictures: the first in full, to fit the sieve, the others through it.
+
+    Of what passes easy negatives are thinned out.
+    """
     todo = tasks(BAND_SETS[name], scenes, photos, crops)
     first, rest = todo[: len(todo) // _PILOT_SHARE], todo[len(todo) // _PILOT_SHARE :]
+    everything = FirstStage(LEAST_STRENGTH[name])
     with ProcessPoolExecutor(2) as pool:
-        parts = list(pool.map(partial(draw, pilot=None), first, chunksize=2))
+        parts = list(pool.map(partial(draw, stage=everything, pilot=None), first, chunksize=2))
+    stage = FirstStage(LEAST_STRENGTH[name], *_sieve_of(name, parts))
+    parts = [worth_measuring(part, stage) for part in parts]
     features = np.concatenate([part.features for part in parts]).astype(np.float32)
     positive = np.concatenate([part.codes for part in parts]) != NOTHING
     pilot = fit_pilot(features, positive, np.ones(len(positive)))
     parts = [thinned(part, pilot, number) for number, part in enumerate(parts)]
     with ProcessPoolExecutor(2) as pool:
-        return parts + list(pool.map(partial(draw, pilot=pilot), rest, chunksize=2))
+        return Gathered(parts + list(pool.map(partial(draw, stage=stage, pilot=pilot), rest, chunksize=2)), stage)
+
+
+def _sieve_of(name: str, parts: Sequence[Examples]) -> tuple[MLPClassifier, float]:
+    """Fit the sieve without photographs of sites, so that none has to be held out from it."""
+    drawn = [part for part in parts if part.site not in OWN_BANDS]
+    width = first_look_width(len(BAND_SETS[name]))
+    looks = np.concatenate([part.features[:, :width] for part in drawn]).astype(np.float32)
+    positive = np.concatenate([part.codes for part in drawn]) != NOTHING
+    pictures = np.repeat(np.arange(len(drawn)), [len(part.codes) for part in drawn]).astype(object)
+    return fit_sieve(looks, positive, pictures)
 
 
 def fit_model(
     name: str,
     folder: Path,
-    parts: Sequence[Examples],
+    gathered: Gathered,
     data: dict[str, Any],
     held_out: Mapping[str, Sequence[Path]] = MappingProxyType({}),
 ) -> dict[str, Any]:
@@ -101,13 +132,14 @@ def fit_model(
     name : str
         Of :data:`BAND_SETS`.
     folder : Path
-    parts : sequence of Examples
+    gathered : Gathered
     data : dict
         For the card; ``images``: SHA-256 of every image that was learned from.
     held_out : mapping of site to photographs
         Sites among the examples on which a model that was fitted without them is measured. Thermal frames hold out
         their own sites.
     """
+    parts, stage = gathered.parts, gathered.stage
     features = np.concatenate([part.features for part in parts]).astype(np.float32)
     codes = np.concatenate([part.codes for part in parts])
     weights = np.concatenate([part.weights for part in parts])
@@ -116,7 +148,7 @@ def fit_model(
     scales_m = THERMAL_SCALES_M if name == "thermal" else SCALES_M
     known, counts = np.unique(codes[codes != NOTHING].astype(str), return_counts=True)
     card = {
-        "version": f"{name}-2",
+        "version": f"{name}-3",
         "roles": list(BAND_SETS[name]),
         "scales_by_class": {code: [nearest_scale(s) for s in scales_m[code]] for code in known},
         "least_strength": LEAST_STRENGTH[name],
@@ -130,6 +162,8 @@ def fit_model(
         },
         "limits": LIMITS[name],
     }
+    if stage.sieve is not None:
+        card["sieve"] = {"least": stage.least, "objects_kept": OBJECTS_KEPT}
     reference = features[np.random.default_rng(0).permutation(len(features))[:32]]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.survey-model"
@@ -137,7 +171,7 @@ def fit_model(
         groups = np.unique(sites.astype(str), return_inverse=True)[1]
         places = _places(parts)
         fitted = calibrate_on_objects(fit(features, codes, weights, groups, settings), codes, weights, places)
-        pair = fitted.hazard, fitted.namer
+        judges = Judges(fitted.hazard, fitted.namer)
         card["calibration"] = list(fitted.calibration)
         card["metrics"] = held_out_metrics(codes != NOTHING, fitted.held_out, weights)
         if "known_objects" in data:
@@ -145,15 +179,15 @@ def fit_model(
             scores = fitted.held_out[shown], codes[shown] != NOTHING, data["hectares"]
             card["evaluation"] = evaluation_of("real frames of other sessions and zones", scores, data["known_objects"])
     else:
-        pair = fit_pair(features, codes, weights, settings)
+        judges = Judges(*fit_pair(features, codes, weights, settings), stage.sieve)
         raw = card | {"calibration": [1.0, 0.0]}
-        save_model(path, *pair, raw, reference)
+        save_model(path, judges, raw, reference)
         table = features, codes, weights, sites, reference
-        grounds = [survey_drawn(path, BAND_SETS[name]), *_fit_apart(name, held_out, table, raw)]
+        grounds = [survey_drawn(path, BAND_SETS[name]), *_fit_apart(held_out, table, raw, stage)]
         curve, said = calibrate(grounds)
         card |= said | {"calibration": list(curve)}
         card["limits"] += said_of(card["metrics"])
-    save_model(path, *pair, card, reference)
+    save_model(path, judges, card, reference)
     (folder / f"{name}.json").write_text(json.dumps(card, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return card
 
@@ -165,17 +199,18 @@ def _places(parts: Sequence[Examples]) -> Places:
 
 
 def _fit_apart(
-    name: str, held_out: Mapping[str, Sequence[Path]], table: tuple[Any, ...], card: dict[str, Any]
+    held_out: Mapping[str, Sequence[Path]], table: tuple[Any, ...], card: dict[str, Any], stage: FirstStage
 ) -> Iterator[Shown]:
     """Fit without each site in turn, and survey its photographs with that model."""
     features, codes, weights, sites, reference = table
     for site, files in held_out.items():
         others = sites != site
-        pair = fit_pair(features[others], codes[others], weights[others], TRAINING[name])
+        settings = Training.model_validate(card["settings"])
+        pair = fit_pair(features[others], codes[others], weights[others], settings)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"without-{site}.survey-model"
-            save_model(path, *pair, card, reference)
-            yield survey_photographs(path, BAND_SETS[name], site, files)
+            save_model(path, Judges(*pair, stage.sieve), card, reference)
+            yield survey_photographs(path, tuple(card["roles"]), site, files)
 
 
 def make_model(
@@ -198,8 +233,11 @@ def make_model(
     """
     scenes, crops = pictures
     thermal = name == "thermal"
-    gathered = [part for path in photos for part in thermal_examples(path)] if thermal else None
-    parts = drawn_examples(name, photos, scenes, crops) if gathered is None else gathered
+    if thermal:
+        frames = [part for path in photos for part in thermal_examples(path)]
+        gathered = Gathered(frames, FirstStage(LEAST_STRENGTH[name]))
+    else:
+        gathered = drawn_examples(name, photos, scenes, crops)
     credited = {CREDITS.get(path.name, CREDITS.get(path.parent.name, path.name)) for path in photos}
     data = {
         "drawn_scenes": 0 if thermal else scenes,
@@ -210,13 +248,16 @@ def make_model(
     if thermal:
         data |= labelled_ground(photos)
     if keep is not None:
-        keep_examples(keep, parts)
+        keep_examples(keep, gathered.parts)
     own = sorted({path.parent.name for path in photos if OWN_BANDS.get(path.parent.name) == name})
     held_out = {site: [path for path in photos if path.parent.name == site] for site in own}
-    return fit_model(name, folder, parts, data, held_out)
+    return fit_model(name, folder, gathered, data, held_out)
 
 
 def _images_of(path: Path) -> list[Path]:
+    """Images that were learned from; grounds that were laid together are nobody's survey."""
+    if path.parent.name == "textures":
+        return []
     return [path] if path.is_file() else sorted((path / "images").glob("*.tif"))
 
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from survey.detection.features import FEATURE_SET
 from survey.detection.scales import plan_passes
-from survey.detection.search import search_picture
+from survey.detection.search import FirstStage, search_picture
 from survey.exports.whole import whole
 from survey.hazards import classes
 from survey.memory.clips import Clip, read_group
@@ -234,7 +234,7 @@ def measure_clip(clip: Clip, near: pd.DataFrame, search: Search) -> Rows:
     sizes = (*search.sizes, *search.others)
     if not plan_passes(clip.gsd_m, {"": sizes}):
         return _nothing()
-    found, x, y = search_picture(pixels, clip.valid, clip.gsd_m, {"": sizes}, search.least)
+    found, x, y = search_picture(pixels, clip.valid, clip.gsd_m, {"": sizes}, FirstStage(search.least))
     col, row = (np.floor(values / clip.gsd_m).astype(np.int64) for values in (x, y))
     row0, row1, col0, col1 = clip.core
     inside = (row + clip.row >= row0) & (row + clip.row < row1) & (col + clip.col >= col0) & (col + clip.col < col1)

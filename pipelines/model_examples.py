@@ -20,7 +20,7 @@ from rasterio.windows import Window
 
 from pipelines.grounds import APART_M, CRS, NORTH, WEST
 from survey.detection.scales import nearest_scale
-from survey.detection.search import search_picture
+from survey.detection.search import FirstStage, search_picture
 from survey.hazards import classes
 from survey.memory.labelling import NOTHING, UNDECIDED, label_candidates, labelled
 from survey.memory.negatives import Pilot, thin_negatives
@@ -108,21 +108,35 @@ class Task:
 def tasks(bands: tuple[str, ...], scenes: int, photos: Sequence[Path], crops: int) -> list[Task]:
     """List the pictures a model is trained on, photographs spread evenly among drawn scenes."""
     drawn = [Task(1000 + seed, bands, None) for seed in range(scenes)]
-    into = [Task(101_000 + n, bands, str(photos[n % len(photos)])) for n in range(crops if photos else 0)]
+    turns = in_turn(photos)
+    into = [Task(101_000 + n, bands, str(turns[n % len(turns)])) for n in range(crops if photos else 0)]
     order = np.argsort(np.r_[np.arange(len(drawn)) / max(1, len(drawn)), np.arange(len(into)) / max(1, len(into))])
     return [(drawn + into)[i] for i in order]
 
 
-def draw(task: Task, pilot: Pilot | None) -> Examples:
+def in_turn(photos: Sequence[Path]) -> list[Path]:
+    """Give every folder of photographs its turn, however few it holds: a folder of few is gone through again."""
+    folders: dict[Path, list[Path]] = {}
+    for path in photos:
+        folders.setdefault(path.parent, []).append(path)
+    rounds = max(map(len, folders.values()), default=0)
+    return [files[n % len(files)] for n in range(rounds) for files in folders.values()]
+
+
+def draw(task: Task, stage: FirstStage, pilot: Pilot | None) -> Examples:
     """Draw one picture and search it; with a pilot, easy negatives are thinned out."""
     rng = np.random.default_rng([task.seed, 9])
     if task.photo is not None:
         photo = _crop(task.photo, task.bands, rng)
-        settings = IntoSettings(objects_per_ha=_per_hectare(_IN_PHOTOS, photo.gsd_m))
+        # Harmless things are drawn into half of them, or all that is drawn would be hazards.
+        settings = IntoSettings(
+            objects_per_ha=_per_hectare(_IN_PHOTOS, photo.gsd_m), clutter=float(rng.integers(2))
+        )
         drawn, site = draw_into(photo, settings, task.seed, open_ground(photo)), Path(task.photo).parent.name
-        return thinned(examples_of(drawn, site), pilot, task.seed)
+        return thinned(examples_of(drawn, site, stage), pilot, task.seed)
     drawn = draw_scene(_scene_settings(task, rng, 1.0), task.seed)
-    return thinned(examples_of(drawn, training_sites(1, first=task.seed)[0].name), pilot, task.seed)
+    site = training_sites(1, first=task.seed)[0].name
+    return thinned(examples_of(drawn, site, stage), pilot, task.seed)
 
 
 def draw_unseen(number: int, bands: tuple[str, ...]) -> DrawnScene:
@@ -160,14 +174,14 @@ def _scene_settings(task: Task, rng: np.random.Generator, density: float) -> Sce
     )
 
 
-def examples_of(drawn: DrawnScene, site: str) -> Examples:
+def examples_of(drawn: DrawnScene, site: str, stage: FirstStage) -> Examples:
     """Candidates of a drawn scene with the class of what they lie on."""
     known = {
         code: tuple(map(nearest_scale, sizes))
         for code, sizes in SCALES_M.items()
         if classes()[code].resolved_at(drawn.gsd_m * 100)
     }
-    found, x, y = search_picture(drawn.pixels, drawn.valid, drawn.gsd_m, known, LEAST_STRENGTH["rgb"])
+    found, x, y = search_picture(drawn.pixels, drawn.valid, drawn.gsd_m, known, stage)
     inverse = ~drawn.transform
 
     def place(points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -179,6 +193,12 @@ def examples_of(drawn: DrawnScene, site: str) -> Examples:
     codes, _ = label_candidates(x, y, found.diameter_m, labels)
     use = codes != UNDECIDED
     return Examples(found.features[use].astype(np.float16), codes[use], np.ones(int(use.sum())), site)
+
+
+def worth_measuring(examples: Examples, stage: FirstStage) -> Examples:
+    """Leave out what a survey would not measure."""
+    rows = np.flatnonzero(stage.keeps(examples.features.astype(np.float32)))
+    return Examples(examples.features[rows], examples.codes[rows], examples.weights[rows], examples.site)
 
 
 def thinned(examples: Examples, pilot: Pilot | None, seed: int) -> Examples:
@@ -246,7 +266,8 @@ def thermal_examples(folder: Path) -> Iterator[Examples]:
         outlines = shapely.transform(
             np.asarray(here.geometry.values, dtype=object), lambda p, corner=corner: (p - corner) * np.array([1, -1])
         )
-        found, x, y = search_picture(pixels, np.ones(pixels.shape[1:], bool), gsd, scales, LEAST_STRENGTH["thermal"])
+        stage = FirstStage(LEAST_STRENGTH["thermal"])
+        found, x, y = search_picture(pixels, np.ones(pixels.shape[1:], bool), gsd, scales, stage)
         codes, _ = label_candidates(
             x, y, found.diameter_m, labelled(outlines, here["class_code"].to_numpy(object), np.zeros(len(here)))
         )

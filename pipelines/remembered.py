@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.neural_network import MLPClassifier
 
 from pipelines.learn import DEFAULT_LEAST, least_for, wanted_sizes
 from pipelines.measuring import Rows, Search, measure_memory
@@ -17,6 +18,7 @@ from survey.detection.features import FEATURE_SET
 from survey.errors import ModelError
 from survey.hazards import classes
 from survey.imagery.scene import ROLES
+from survey.memory.committee import networks_of
 from survey.memory.examples import Memory, open_memory
 from survey.memory.grouping import groups_of
 from survey.memory.promotion import Truth
@@ -61,6 +63,8 @@ class Remembered:
     notes : tuple of str
     left : mapping of class code to int
         Objects of classes that are left to the model before, which knows them better.
+    begun_with : Model or None
+        Shipped model whose networks those of a model of few objects begin with.
     """
 
     name: str
@@ -77,6 +81,7 @@ class Remembered:
     memory: Memory
     notes: tuple[str, ...]
     left: Mapping[str, int] = field(default_factory=dict)
+    begun_with: Model | None = None
 
     def without(self, codes: Collection[str], note: str) -> Remembered:
         """The same with some classes left to the model before; their objects are neither learned nor nothing."""
@@ -96,6 +101,11 @@ class Remembered:
     def n_objects(self) -> int:
         """Objects of all classes."""
         return len(self.examples)
+
+    @property
+    def starts(self) -> tuple[MLPClassifier, ...]:
+        """Networks that those of a model of few objects begin with."""
+        return () if self.begun_with is None else networks_of(self.begun_with.hazard)
 
     @property
     def negatives(self) -> int:
@@ -132,13 +142,8 @@ def gather(request: Request, champion: Model | None, say: Callable[[str], None])
         raise ModelError(f"The memory {request.memory} is empty. Add objects with `survey learn` first.")
     roles, name = _bands(clips, examples, request, champion)
     clips = clips[[set(roles) <= set(one.split(";")) for one in clips["roles"]]].reset_index(drop=True)
-    shipped = None
-    if champion is None and request.with_shipped:
-        try:
-            found = load_model(None, roles)
-            shipped = found if set(found.roles) == set(roles) and found.feature_set == FEATURE_SET else None
-        except ModelError:
-            shipped = None
+    ships = _shipped_for(roles) if request.with_shipped else None
+    shipped = ships if champion is None else None
     known = champion or shipped
     roles = known.roles if known else roles
     hazards = examples[(examples["event"] != "reject") & examples["image_digest"].isin(clips["image_digest"])]
@@ -152,7 +157,23 @@ def gather(request: Request, champion: Model | None, say: Callable[[str], None])
     search = Search(tuple(sorted(own)), least, tuple(roles), others)
     say(f"Measuring {len(clips)} clips (what has not changed since is read from the cache) ...")
     rows = measure_memory(memory, search, request.workers)
-    return _grouped(memory, rows, clips, hazards, (name, tuple(roles), sizes, counts, least, shipped, tuple(notes)))
+    known_of = name, tuple(roles), sizes, counts, least, shipped, tuple(notes)
+    return replace(_grouped(memory, rows, clips, hazards, known_of), begun_with=_unseen(ships, tuple(roles), clips))
+
+
+def _shipped_for(roles: tuple[str, ...]) -> Model | None:
+    try:
+        found = load_model(None, roles)
+    except ModelError:
+        return None
+    return found if set(found.roles) == set(roles) and found.feature_set == FEATURE_SET else None
+
+
+def _unseen(model: Model | None, roles: tuple[str, ...], clips: pd.DataFrame) -> Model | None:
+    """Return a model whose networks others may begin with: it must not know the ground that is held out from them."""
+    if model is None or model.roles != roles or set(clips["image_digest"]) & set(model.card.get("images", ())):
+        return None
+    return model
 
 
 def _bands(

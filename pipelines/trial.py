@@ -150,7 +150,7 @@ def _refitted(
     had = clip_known & example_known & looked & of_its_classes
     tested = np.isin(data.groups.astype(str), request.test_groups)
     chosen = had & ~tested
-    fitted = fit_rows(data, chosen, _settings_of(champion, challenger))
+    fitted = fit_rows(data, chosen, _settings_of(champion, challenger, data))
     answers = np.zeros(len(rows))
     never_saw = ~np.isin(data.groups.astype(str), np.unique(data.groups[chosen].astype(str)))
     direct = never_saw & looked
@@ -161,12 +161,17 @@ def _refitted(
     return answers, chosen | never_saw | silent
 
 
-def _settings_of(champion: Model, challenger: Challenger) -> Training:
+def _settings_of(champion: Model, challenger: Challenger, data: Remembered) -> Training:
     """The champion's settings; the challenger's where this version does not know them any more."""
     try:
-        return Training.model_validate(champion.card["settings"])
+        settings = Training.model_validate(champion.card["settings"])
     except ValidationError:
         return challenger.settings
+    begun_with = champion.card.get("begun_with")
+    if data.begun_with is None or begun_with != data.begun_with.version:
+        return settings
+    committee = settings.committee.model_copy(update={"starts": data.starts})
+    return settings.model_copy(update={"committee": committee})
 
 
 def _objects(data: Remembered, judged: Bools) -> Bools:

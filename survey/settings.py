@@ -139,7 +139,7 @@ class Execution(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     workers: int | None = Field(default=None, ge=1, le=1024)
-    tile_px: int = Field(default=2048, ge=64, le=16384)
+    tile_px: int = Field(default=4096, ge=64, le=16384)
     tile_origin: tuple[int, int] = (0, 0)
     retries: int = Field(default=2, ge=0, le=20)
 

@@ -13,6 +13,7 @@ from scipy.special import expit, logit
 
 from survey.detection.classifier import EMITTED, Detection, name_of, probability_of
 from survey.detection.features import FEATURE_SET
+from survey.detection.search import FirstStage
 from survey.errors import ModelError
 from survey.hazards import HazardClass, classes
 from survey.imagery.seen import Sought
@@ -162,7 +163,9 @@ def judge(
     codes : object array, shape (n,)
     """
     if model.elder is None:
-        probability = probability_of(features, model.hazard, model.calibration, least)
+        probability = np.zeros(len(features))
+        kept = first_stage(model).keeps(features)
+        probability[kept] = probability_of(features[kept], model.hazard, model.calibration, least)
         codes = np.full(len(probability), "unknown_object", dtype=object)
         named = probability >= EMITTED
         codes[named] = name_of(features[named], model.namer)
@@ -179,6 +182,13 @@ def judge(
     named = younger & (own >= EMITTED)
     codes[named] = name_of(features[named], model.namer)
     return np.where(younger, own, probability), codes
+
+
+def first_stage(model: Model) -> FirstStage:
+    """What a survey with the model measures; on top of an elder everything, for its own part has no sieve."""
+    if model.elder is not None or model.sieve is None:
+        return FirstStage(model.least_strength)
+    return FirstStage(model.least_strength, model.sieve, float(model.card["sieve"]["least"]))
 
 
 def sizes_of(model: Model) -> tuple[float, ...]:

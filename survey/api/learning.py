@@ -20,7 +20,7 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from survey.api.judging import Measure, OwnModel, feature_set_of
 from survey.api.tiles import with_measures
 from survey.detection.scales import LADDER_M, plan_passes
-from survey.detection.search import octaves_of, search
+from survey.detection.search import FirstStage, octaves_of, search
 from survey.errors import LayerError, ModelError
 from survey.hazards import HazardClass, admit, classes
 from survey.imagery.chips import level_grid, read_chip
@@ -28,6 +28,7 @@ from survey.imagery.scene import Role, Scene
 from survey.imagery.tiles import Tiling, cut
 from survey.memory import modelfile
 from survey.memory.calibration import Places, calibrated, platt
+from survey.memory.estimators import strange_types
 from survey.memory.labelling import NOTHING, UNDECIDED, Labelled, label_candidates, labelled
 from survey.memory.sizes import sizes_for
 from survey.memory.training import Fitted, Training, calibrate_on_objects, fit, recipe
@@ -212,14 +213,14 @@ def save_model(path: str | Path, model: OwnModel, *, trust: Sequence[str] = ()) 
     if model.reference is None:
         raise ModelError(f"Model {model.version} was not learned here but read from {model.path}: copy that file.")
     for estimator in (model.hazard, model.namer):
-        strange = modelfile.strange_types(skops.io.dumps(estimator), trust)
+        strange = strange_types(skops.io.dumps(estimator), trust)
         if strange:
             raise ModelError(
                 f"Model {model.version} holds types that no audit covers ({', '.join(strange)}): a file with them is "
                 f"refused. Choose another estimator, or trust them by name: trust={list(strange)!r}, here and in "
                 "load_model."
             )
-    modelfile.save_model(Path(path), model.hazard, model.namer, model.card, model.reference)
+    modelfile.save_model(Path(path), modelfile.Judges(model.hazard, model.namer), model.card, model.reference)
     return Path(path)
 
 
@@ -299,7 +300,7 @@ def _rows(
                 continue
             octaves = octaves_of(chip.pixels, chip.valid, a_pass)
             core = (tile.row0, tile.row1, tile.col0, tile.col1)
-            found = search(octaves, chip.valid, (chip.row, chip.col), core, a_pass, _LEAST_STRENGTH)
+            found = search(octaves, chip.valid, (chip.row, chip.col), core, a_pass, FirstStage(_LEAST_STRENGTH))
             row, col = found.level_pixel()
             ratio = scene.grid.height / chip.grid.height, scene.grid.width / chip.grid.width
             y, x = (

@@ -9,10 +9,11 @@ from typing import cast
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
-from survey.api.judging import Measure, OwnModel, judge, wanted_classes
+from survey.api.judging import Measure, OwnModel, first_stage, judge, wanted_classes
 from survey.detection.classifier import EMITTED, Detection
 from survey.detection.objects import outline_of, to_polygon
 from survey.detection.patches import ANGLES, RADII, polar_samples
@@ -25,9 +26,13 @@ from survey.imagery.chips import Chip, level_grid, read_chip
 from survey.imagery.salvage import Unread, salvage_chip
 from survey.imagery.scene import Role, Scene
 from survey.imagery.tiles import Tile, Tiling, cut
-from survey.imagery.visibility import CellBlock, Visibility, assess_cells, cell_pixels, reach_pixels
+from survey.imagery.trust import held_open
+from survey.imagery.visibility import CellBlock, Visibility, assess_cells, cell_pixels, join_cells, reach_pixels
 from survey.layers import SIGHTINGS, conform
 from survey.memory.modelfile import Model
+
+# Side of the pieces in which a tile is looked at: what is held in memory at once, and near the processor.
+_PART = 2048
 
 
 @dataclass(frozen=True)
@@ -114,11 +119,16 @@ def survey_tile(
         Pixels cannot be read.
     """
     start = time.perf_counter()
-    # No name here holds the chip, so that its pixels can go as soon as they are not needed any more.
-    result = _survey_chip(
-        scene, a_pass, tile, read_chip(scene, a_pass.level, _window(a_pass, tile), _roles(model)), (model, visibility)
-    )
-    return replace(result, seconds=time.perf_counter() - start)
+    with held_open():
+        # No name here holds a chip, so that its pixels can go as soon as they are not needed any more.
+        parts = [
+            _survey_chip(
+                scene, a_pass, part, read_chip(scene, a_pass.level, _window(a_pass, part), _roles(model)),
+                (model, visibility),
+            )
+            for part in tile.parts(_PART)
+        ]  # fmt: skip
+    return replace(_joined(parts), seconds=time.perf_counter() - start)
 
 
 def survey_damaged_tile(
@@ -126,9 +136,21 @@ def survey_damaged_tile(
 ) -> TileResult:
     """Survey one tile block by block: blocks that cannot be read are left out, and named in the result."""
     start = time.perf_counter()
-    chip, unread = salvage_chip(scene, a_pass.level, _window(a_pass, tile), _roles(model))
-    result = _survey_chip(scene, a_pass, tile, chip, (model, visibility))
-    return replace(result, unread=unread, seconds=time.perf_counter() - start)
+    parts = []
+    with held_open():
+        for part in tile.parts(_PART):
+            chip, unread = salvage_chip(scene, a_pass.level, _window(a_pass, part), _roles(model))
+            parts.append(replace(_survey_chip(scene, a_pass, part, chip, (model, visibility)), unread=unread))
+    return replace(_joined(parts), seconds=time.perf_counter() - start)
+
+
+def _joined(parts: Sequence[TileResult]) -> TileResult:
+    """Results of the parts of a tile as one."""
+    full = [part.sightings for part in parts if len(part.sightings)]
+    sightings = pd.concat(full, ignore_index=True) if len(full) > 1 else (full or [parts[0].sightings])[0]
+    cells = join_cells([part.cells for part in parts if part.cells is not None])
+    unread = tuple(dict.fromkeys(one for part in parts for one in part.unread))
+    return TileResult(sightings, cells, 0.0, unread)
 
 
 def _window(a_pass: Pass, tile: Tile) -> tuple[int, int, int, int]:
@@ -155,7 +177,7 @@ def _survey_chip(
     # From here on only channels are looked at; the pixels would be a sixth of all that a tile needs.
     chip = replace(chip, pixels=np.empty((0, 0, 0), np.uint8))
     core = (tile.row0, tile.row1, tile.col0, tile.col1)
-    found = search(octaves, chip.valid, (chip.row, chip.col), core, a_pass, model.least_strength)
+    found = search(octaves, chip.valid, (chip.row, chip.col), core, a_pass, first_stage(model))
     if isinstance(model, OwnModel):
         found = with_measures(found, octaves, (chip.row, chip.col), model.measures)
     probability, codes = judge(found.features, found.diameter_m, found.strength, model, least=EMITTED)

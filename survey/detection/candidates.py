@@ -24,8 +24,13 @@ Floats = NDArray[np.float32]
 _CENTRE, _SURROUND = 0.25, 0.60
 # Width of the neighbourhood clutter is averaged over, in diameters.
 _CLUTTER = 1.2
+# Widths at which Gaussians are cut off: what lies beyond would cost reading more ground around every tile.
+_CUT = 2.5
 # Side of the window of a local maximum, in diameters.
 _APART = 0.55
+# Circles on which it is looked how far the ground around a candidate stands out, in diameters.
+AROUND_RADII = (0.5, 1.0, 1.6)
+AROUND_ANGLES = 8
 # Grey levels added to the clutter: below this, contrast is quantisation and sensor noise.
 _NOISE = 0.6
 
@@ -44,9 +49,26 @@ class Strength:
     contrast: tuple[Floats, ...]
     total: Floats
 
-    def contrast_at(self, row: NDArray[np.int64], col: NDArray[np.int64]) -> Floats:
-        """Contrast of some pixels, shape (n, channel)."""
-        return np.column_stack([plane[row, col] for plane in self.contrast])
+    def at(self, row: NDArray[np.int64], col: NDArray[np.int64]) -> Floats:
+        """Contrasts and total of some pixels, shape (channel + 1, n)."""
+        return np.stack([plane[row, col] for plane in (*self.contrast, self.total)])
+
+    def around(self, row: NDArray[np.int64], col: NDArray[np.int64], diameter_px: float) -> Floats:
+        """Contrasts and total on circles around some pixels, shape (channel + 1, circle, angle, n).
+
+        Parameters
+        ----------
+        row, col : int arrays, shape (n,)
+            Beyond the edge the pixels on it are taken.
+        diameter_px : float
+            The size the strength was asked for; radii of the circles are in units of it.
+        """
+        theta = 2 * np.pi * np.arange(AROUND_ANGLES) / AROUND_ANGLES
+        radius = np.array(AROUND_RADII)[:, None] * diameter_px
+        down, across = np.rint(radius * np.sin(theta)).astype(int), np.rint(radius * np.cos(theta)).astype(int)
+        rows, cols = self.total.shape
+        place = np.clip(row + down[..., None], 0, rows - 1) * cols + np.clip(col + across[..., None], 0, cols - 1)
+        return np.stack([plane.reshape(-1).take(place) for plane in (*self.contrast, self.total)])
 
 
 def strength_of(octave: NDArray[np.uint8], diameter_px: float, block: int = BLOCK) -> Strength:
@@ -80,7 +102,7 @@ def strength_of(octave: NDArray[np.uint8], diameter_px: float, block: int = BLOC
 
 
 def _blur(image: Floats, sigma: float) -> Floats:
-    radius = max(1, round(3 * sigma))
+    radius = max(1, round(_CUT * sigma))
     kernel = cv2.getGaussianKernel(2 * radius + 1, sigma, cv2.CV_32F)
     blurred = cv2.sepFilter2D(image, cv2.CV_32F, kernel, kernel, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(blurred, dtype=np.float32)

@@ -48,7 +48,7 @@ def fill_invalid(pixels: Bytes, valid: NDArray[np.bool_], block: int) -> Bytes:
     Parameters
     ----------
     pixels : uint8 array, shape (band, row, col)
-        Sides are multiples of ``block``.
+        Zero where invalid; sides are multiples of ``block``.
     valid : bool array, shape (row, col)
     block : int
         Side of the blocks means are taken in; blocks start at the scene's origin.
@@ -61,14 +61,14 @@ def fill_invalid(pixels: Bytes, valid: NDArray[np.bool_], block: int) -> Bytes:
         return pixels
     count = _sums(valid.view(np.uint8), block)
     near = _spread(count)
-    invalid = ~valid
+    invalid = (~valid).view(np.uint8)
     filled = pixels.copy()
     for band in filled:
-        total = _sums(np.multiply(band, valid), block)
+        total = _sums(band, block)
         # A block with no valid pixel takes the mean of its neighbours; with none there either it is far away.
         own, around = total // np.maximum(count, 1), _spread(total) // np.maximum(near, 1)
         mean = np.where(count > 0, own, np.where(near > 0, around, 128)).astype(np.uint8)
-        np.copyto(band, cv2.resize(mean, valid.shape[::-1], interpolation=cv2.INTER_NEAREST), where=invalid)
+        cv2.copyTo(cv2.resize(mean, valid.shape[::-1], interpolation=cv2.INTER_NEAREST), invalid, band)
     return filled
 
 

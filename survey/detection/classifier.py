@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from scipy.special import expit, logit
 from sklearn.ensemble import VotingClassifier
+from sklearn.frozen import FrozenEstimator
+
+from survey.detection.networks import is_exact, network_answers
 
 EMITTED = 0.05
 """Least probability of an object that is kept at all (contract, Evaluation)."""
@@ -80,6 +83,12 @@ def answers_of(classifier: Any, features: NDArray[np.float32]) -> NDArray[np.flo
     """Probabilities of the classes, shape (n, number of classes), each row the same whatever rows come with it."""
     if len(features) == 0:
         return np.empty((0, len(classifier.classes_)))
+    if isinstance(classifier, VotingClassifier) and classifier.voting == "soft":
+        answers = [answers_of(member, features) for member in classifier.estimators_]
+        return np.average(answers, axis=0, weights=classifier.weights)
+    fitted = classifier.estimator if isinstance(classifier, FrozenEstimator) else classifier
+    if is_exact(fitted):
+        return network_answers(fitted, features)
     short = -len(features) % _BATCH
     padded = np.concatenate([features, np.zeros((short, features.shape[1]), features.dtype)])
     parts = [classifier.predict_proba(padded[i : i + _BATCH]) for i in range(0, len(padded), _BATCH)]

@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from survey.detection.candidates import AROUND_RADII, Strength
 from survey.detection.patches import ANGLES, DETAIL_ANGLES, Floats, Patches, mean_and_spread
 
-FEATURE_SET = "polar-5"
+FEATURE_SET = "polar-6"
 """Version of the measures. A model names the one it was trained on."""
 
 _INNER = slice(0, 3)
@@ -126,26 +127,59 @@ MEASURES = (
     detail_harmonics,
     turned_detail,
 )
-"""The measures in the order of the feature vector; contrasts and sizes follow them."""
+"""The measures of patches in the order of the feature vector; the first look goes before them."""
 
 
-def measure(patches: Patches, contrast: Floats, size: tuple[float, float]) -> Floats:
-    """Feature vectors of candidates of one size.
+def first_look(
+    strength: Strength, row: NDArray[np.int64], col: NDArray[np.int64], sought_px: float, size: tuple[float, float]
+) -> Floats:
+    """Measure candidates by what the first stage made of the ground there and around: cheap, all candidates get it.
+
+    Parameters
+    ----------
+    strength : Strength
+    row, col : int arrays, shape (n,)
+        Pixels of the strength.
+    sought_px : float
+        Diameter in pixels of the strength.
+    size : (diameter_m, diameter_px)
+        As the patches are measured.
+
+    Returns
+    -------
+    float32 array, shape (n, 13 * (channel + 1) + 2)
+        Contrasts and strength; on each of three circles around, their mean, spread, lowest and highest; the size.
+    """
+    around = strength.around(row, col, sought_px)
+    angles = np.float32(around.shape[2])
+    mean = _one_by_one(around) / angles
+    spread = np.sqrt(_one_by_one(np.square(around - mean[:, :, None])) / angles)
+    sizes = np.tile(np.array([[np.log2(size[0])], [size[1]]], dtype=np.float32), (1, len(row)))
+    circles = (mean, spread, around.min(axis=2), around.max(axis=2))
+    rows = np.concatenate([strength.at(row, col), *map(_flat, circles), sizes])
+    return np.ascontiguousarray(compressed(rows).T)
+
+
+def first_look_width(channels: int) -> int:
+    """Number of features of :func:`first_look`."""
+    return (channels + 1) * (1 + 4 * len(AROUND_RADII)) + 2
+
+
+def measure(patches: Patches, first: Floats) -> Floats:
+    """Feature vectors of candidates.
 
     Parameters
     ----------
     patches : Patches
-    contrast : float32 array, shape (n, k)
-        Contrasts of the first stage at the candidates.
-    size : (diameter_m, diameter_px)
+    first : float32 array, shape (n, k)
+        From :func:`first_look`; it goes before the measures of the patches.
 
     Returns
     -------
     float32 array, shape (n, number of features)
     """
-    sizes = np.tile(np.array([[np.log2(size[0])], [size[1]]], dtype=np.float32), (1, len(contrast)))
-    rows = np.concatenate([*(function(patches) for function in MEASURES), contrast.T, sizes])
-    return np.ascontiguousarray(compressed(rows).T)
+    rows = np.concatenate([function(patches) for function in MEASURES])
+    return np.concatenate([first, compressed(rows).T], axis=1)
 
 
 def compressed(values: Floats) -> Floats:
@@ -153,6 +187,14 @@ def compressed(values: Floats) -> Floats:
     far = np.minimum(np.abs(values), np.float32(30.0))
     far += np.float32(1.0)
     return np.copysign(np.log(far, out=far), values, out=far)
+
+
+def _one_by_one(values: Floats) -> Floats:
+    """Sum over angles, (channel, circle, angle, n), in their order: numpy's own depends on how many there are of n."""
+    total = values[:, :, 0].copy()
+    for angle in range(1, values.shape[2]):
+        total += values[:, :, angle]
+    return total
 
 
 def _coherence(rings: Floats) -> Floats:

@@ -21,8 +21,9 @@ SOUGHT_HALVED_FROM = PIXELS_ACROSS
 # Octaves that one pass over the pixels serves by halving what it has read.
 _OCTAVES_A_PASS = 3
 
-# Sums of filter supports and patch radius, in diameters, and the blocks statistics are taken in.
-REACH_IN_DIAMETERS = 5.0
+# Sums of filter supports and the circles around, in diameters, and the blocks statistics are taken in.
+REACH_IN_DIAMETERS = 6.2
+REACH_IN_BLOCKS = 3
 BLOCK = 8
 
 
@@ -97,6 +98,6 @@ def plan_passes(gsd_m: float, scales_by_class: Mapping[str, Sequence[float]]) ->
         deepest = max(octave for octave, _, _ in scales)
         reach = max(across * 2**octave for octave, across, _ in scales) * REACH_IN_DIAMETERS
         multiple = BLOCK * 2**deepest
-        halo = math.ceil(reach) + 4 * multiple
+        halo = math.ceil(reach) + REACH_IN_BLOCKS * multiple
         passes.append(Pass(level, tuple(scales), halo, multiple, not passes, gsd_m * 2**level))
     return tuple(passes)

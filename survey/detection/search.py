@@ -1,4 +1,4 @@
-"""The road of one tile: channels, octaves, candidates, features."""
+"""The road of one tile: channels, octaves, candidates, a first look that drops most, features of the others."""
 
 from __future__ import annotations
 
@@ -9,18 +9,52 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.neural_network import MLPClassifier
 
 from survey.detection.candidates import finer_pixels, peaks_of, strength_of
 from survey.detection.channels import channels_of, fill_invalid, pyramid
-from survey.detection.features import measure
+from survey.detection.features import first_look, measure
+from survey.detection.networks import network_answers
 from survey.detection.patches import detail_samples, patches_of, polar_samples
-from survey.detection.scales import BLOCK, REACH_IN_DIAMETERS, SOUGHT_HALVED_FROM, Pass, plan_passes
+from survey.detection.scales import BLOCK, REACH_IN_BLOCKS, REACH_IN_DIAMETERS, SOUGHT_HALVED_FROM, Pass, plan_passes
 
 Ints = NDArray[np.int64]
 Octaves = Mapping[int, NDArray[np.uint8]]
 
 # Candidates measured at once: few enough that their patches stay in the processor's cache.
 _BATCH = 256
+
+
+@dataclass(frozen=True)
+class FirstStage:
+    """What is worth measuring.
+
+    Attributes
+    ----------
+    strength : float
+        From which a local maximum is a candidate.
+    sieve : MLPClassifier, optional
+        Asked about the first look at a candidate; default all are measured.
+    least : float
+        Answer of the sieve from which a candidate is measured.
+    """
+
+    strength: float
+    sieve: MLPClassifier | None = None
+    least: float = 0.0
+
+    def keeps(self, features: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Which candidates are worth measuring.
+
+        Parameters
+        ----------
+        features : float32 array, shape (n, at least as many as the sieve reads)
+            They begin with the first look.
+        """
+        if self.sieve is None or not len(features):
+            return np.ones(len(features), bool)
+        first = features[:, : self.sieve.n_features_in_]
+        return network_answers(self.sieve, first)[:, 1] >= self.least
 
 
 @dataclass(frozen=True)
@@ -72,9 +106,9 @@ def search(
     corner: tuple[int, int],
     core: tuple[int, int, int, int],
     a_pass: Pass,
-    least: float,
+    stage: FirstStage,
 ) -> Found:
-    """Candidates whose representative pixel lies in a core, with their features.
+    """Candidates whose representative pixel lies in a core and that are worth measuring, with their features.
 
     Parameters
     ----------
@@ -87,17 +121,12 @@ def search(
     core : (row0, row1, col0, col1)
         Half open, pixels of the level.
     a_pass : Pass
-    least : float
-        Strength from which a local maximum is a candidate.
+    stage : FirstStage
     """
     parts: list[Found] = []
     for octave, across, diameter in a_pass.scales:
         top, left = corner[0] >> octave, corner[1] >> octave
-        peaks = _peaks(octaves, octave, across, (corner, core), least)
-        at_row, at_col = _middle(peaks.row + top, octave), _middle(peaks.col + left, octave)
-        kept = (at_row >= core[0]) & (at_row < core[1]) & (at_col >= core[2]) & (at_col < core[3])
-        kept[kept] = valid[at_row[kept] - corner[0], at_col[kept] - corner[1]]
-        peaks = _Peaks(**{name: values[kept] for name, values in vars(peaks).items()})
+        peaks = _peaks(octaves, (octave, across, diameter), (corner, core), valid, stage)
         count = len(peaks.row)
         parts.append(
             Found(
@@ -107,7 +136,7 @@ def search(
                 diameter_m=np.full(count, diameter),
                 diameter_px=np.full(count, across),
                 strength=peaks.strength,
-                features=_features(octaves, octave, peaks, (diameter, across)),
+                features=_features(octaves, octave, peaks, across),
             )
         )
     return Found(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])})
@@ -120,27 +149,44 @@ class _Peaks:
     row: Ints
     col: Ints
     strength: NDArray[np.float32]
-    contrast: NDArray[np.float32]
+    first: NDArray[np.float32]
 
 
 def _peaks(
     octaves: Octaves,
-    octave: int,
-    across: float,
+    scale: tuple[int, float, float],
     where: tuple[tuple[int, int], tuple[int, int, int, int]],
-    least: float,
+    valid: NDArray[np.bool_],
+    stage: FirstStage,
 ) -> _Peaks:
-    corner, core = where
+    (octave, across, diameter), (corner, core) = scale, where
     halved = int(across >= SOUGHT_HALVED_FROM)
     sought, size, block = octave + halved, across / 2**halved, BLOCK >> halved
     start = corner[0] >> sought, corner[1] >> sought
     part = _around(core, octaves[sought].shape[:2], (start, sought), (size, block))
     strength = strength_of(octaves[sought][part], size, block)
-    row, col = peaks_of(strength.total, size, least)
-    values, contrast = strength.total[row, col], strength.contrast_at(row, col)
-    if halved:
-        row, col = finer_pixels(strength.total, row, col)
-    return _Peaks(row + (part[0].start << halved), col + (part[1].start << halved), values, contrast)
+    at_row, at_col = peaks_of(strength.total, size, stage.strength)
+    row, col = finer_pixels(strength.total, at_row, at_col) if halved else (at_row, at_col)
+    row, col = row + (part[0].start << halved), col + (part[1].start << halved)
+    inside = _inside((row, col), octave, (corner, core), valid)
+    first = first_look(strength, at_row[inside], at_col[inside], size, (diameter, across))
+    kept = stage.keeps(first)
+    chosen = np.flatnonzero(inside)[kept]
+    return _Peaks(row[chosen], col[chosen], strength.total[at_row[chosen], at_col[chosen]], first[kept])
+
+
+def _inside(
+    at: tuple[Ints, Ints],
+    octave: int,
+    where: tuple[tuple[int, int], tuple[int, int, int, int]],
+    valid: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """Whether the representative pixels of candidates lie in the core and are valid."""
+    corner, core = where
+    row, col = (_middle(index + (first >> octave), octave) for index, first in zip(at, corner, strict=True))
+    inside = (row >= core[0]) & (row < core[1]) & (col >= core[2]) & (col < core[3])
+    inside[inside] = valid[row[inside] - corner[0], col[inside] - corner[1]]
+    return np.asarray(inside)
 
 
 def _around(
@@ -151,7 +197,7 @@ def _around(
 ) -> tuple[slice, slice]:
     """Part of an octave that a size needs around a core: less than the chip, which is read for the largest size."""
     (start, octave), (across, block) = at, seen
-    reach = math.ceil(across * REACH_IN_DIAMETERS) + 4 * block
+    reach = math.ceil(across * REACH_IN_DIAMETERS) + REACH_IN_BLOCKS * block
 
     def side(low: int, high: int, first: int, count: int) -> slice:
         begin, end = (low >> octave) - first - reach, (high >> octave) - first + reach
@@ -160,19 +206,19 @@ def _around(
     return side(core[0], core[1], start[0], shape[0]), side(core[2], core[3], start[1], shape[1])
 
 
-def _features(octaves: Octaves, octave: int, peaks: _Peaks, size: tuple[float, float]) -> NDArray[np.float32]:
+def _features(octaves: Octaves, octave: int, peaks: _Peaks, across: float) -> NDArray[np.float32]:
     """Measure peaks of one size, a batch at a time."""
     parts = []
     for start in range(0, max(len(peaks.row), 1), _BATCH):
         batch = slice(start, start + _BATCH)
-        row, col, across = peaks.row[batch].astype(float), peaks.col[batch].astype(float), size[1]
+        row, col = peaks.row[batch].astype(float), peaks.col[batch].astype(float)
         polar = polar_samples(octaves[octave], row, col, across)
         if octave == 0:
             detail = detail_samples(octaves[0], row, col, across)
         else:
             # The middle of a pixel lies between two pixels of the octave below.
             detail = detail_samples(octaves[octave - 1], 2 * row + 0.5, 2 * col + 0.5, 2 * across)
-        parts.append(measure(patches_of(polar, detail), peaks.contrast[batch], size))
+        parts.append(measure(patches_of(polar, detail), peaks.first[batch]))
     return np.concatenate(parts)
 
 
@@ -181,7 +227,7 @@ def search_picture(
     valid: NDArray[np.bool_],
     gsd_m: float,
     scales_by_class: Mapping[str, Sequence[float]],
-    least: float,
+    stage: FirstStage,
 ) -> tuple[Found, NDArray[np.float64], NDArray[np.float64]]:
     """Candidates of a whole small picture in memory, at every size: what a model is trained on.
 
@@ -192,7 +238,7 @@ def search_picture(
     gsd_m : float
         Metres a pixel.
     scales_by_class : mapping of class code to diameters in metres
-    least : float
+    stage : FirstStage
 
     Returns
     -------
@@ -207,13 +253,14 @@ def search_picture(
         if min(rows, cols) < 1:
             continue
         whole = pixels[:, : rows * side, : cols * side]
-        level = np.stack([cv2.resize(band, (cols, rows), interpolation=cv2.INTER_AREA) for band in whole])
         seen = valid[: rows * side : side, : cols * side : side]
+        level = np.stack([cv2.resize(band, (cols, rows), interpolation=cv2.INTER_AREA) for band in whole])
+        level *= seen
         halo = -(-a_pass.halo // a_pass.multiple) * a_pass.multiple
         margins = [(halo, -(-(n + halo) // a_pass.multiple) * a_pass.multiple - n) for n in (rows, cols)]
         seen = np.pad(seen, margins)
         octaves = octaves_of(np.pad(level, ((0, 0), *margins)), seen, a_pass)
-        found = search(octaves, seen, (-halo, -halo), (0, rows, 0, cols), a_pass, least)
+        found = search(octaves, seen, (-halo, -halo), (0, rows, 0, cols), a_pass, stage)
         row, col = found.level_pixel()
         parts.append(found)
         right.append((col + 0.5) * side * gsd_m)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -42,6 +43,7 @@ _DEEPEST_VRT = 4
 _OFFLINE = {"CPL_VSIL_CURL_ALLOWED_FILENAME": "none", "GDAL_DISABLE_READDIR_ON_OPEN": "FALSE"}
 _VRT_OPENED = {"GDAL_VRT_ENABLE_PYTHON": "NO", "GDAL_VRT_ENABLE_RAWRASTERBAND": "NO"}
 # Directories of object stores are not listed to open one file of them.
+_HELD: ContextVar[tuple[ExitStack, dict[Any, DatasetReader]] | None] = ContextVar("held", default=None)
 _ONLINE = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
 
 
@@ -71,11 +73,39 @@ def open_raster(path: str, **options: Any) -> Iterator[DatasetReader]:
     ------
     RasterioError
     """
-    kept = _ONLINE if is_remote(path) else _OFFLINE
+    held = _HELD.get()
+    if held is None:
+        with _opened(path, options) as dataset:
+            yield dataset
+        return
+    stack, datasets = held
+    key = path, tuple(sorted(options.items()))
+    if key not in datasets:
+        datasets[key] = stack.enter_context(_opened(path, options))
+    yield datasets[key]
+
+
+@contextmanager
+def held_open() -> Iterator[None]:
+    """Keep open, until the end of the block, what :func:`open_raster` opens in it.
+
+    Blocks that were decoded for one window are then there for the next, as far as GDAL's cache holds them.
+    """
+    with ExitStack() as stack:
+        token = _HELD.set((stack, {}))
+        try:
+            yield
+        finally:
+            _HELD.reset(token)
+
+
+@contextmanager
+def _opened(path: str, options: Mapping[str, Any]) -> Iterator[DatasetReader]:
+    set_here = _ONLINE if is_remote(path) else _OFFLINE
     # What the user has set in the environment goes before.
-    kept = {name: value for name, value in kept.items() if name not in os.environ or name.startswith("CPL")}
+    set_here = {name: value for name, value in set_here.items() if name not in os.environ or name.startswith("CPL")}
     # rasterio.open takes one driver by name; the reader beneath takes a list.
-    with rasterio.Env(**kept, **_VRT_OPENED), DatasetReader(path, driver=list(DRIVERS), **options) as dataset:
+    with rasterio.Env(**set_here, **_VRT_OPENED), DatasetReader(path, driver=list(DRIVERS), **options) as dataset:
         yield dataset
 
 

@@ -47,5 +47,5 @@ _FIELDS: Mapping[str, Callable[[Any], bool]] = {
     "version": _is_text, "feature_set": _is_text, "roles": _are_roles, "least_strength": _is_number,
     "scales_by_class": _are_scales, "calibration": _is_line,
 }  # fmt: skip
-_TABLES = ("classes", "elder", "metrics")
+_TABLES = ("classes", "elder", "metrics", "sieve")
 """Fields that may be absent."""

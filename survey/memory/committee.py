@@ -6,7 +6,8 @@ ground, their mean is better than either (docs/detection.md).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import Bunch
+
+from survey.memory.at_once import at_once
 
 Floats = NDArray[np.float32]
 
@@ -44,9 +47,12 @@ class Committee(BaseModel):
         L2 penalty on the weights of a network.
     trees_share : float
         Share of the vote that the trees have; the networks share the rest evenly.
+    starts : tuple of MLPClassifier
+        Fitted networks of the same features, in turn the beginning of each network in place of chance: what they
+        learned of other objects is then not learned again from a few dozen. They are no part of what is written down.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     iterations: int = Field(default=200, ge=1)
     learning_rate: float = Field(default=0.1, gt=0)
@@ -59,6 +65,7 @@ class Committee(BaseModel):
     epochs: int = Field(default=14, ge=1)
     penalty: float = Field(default=0.01, ge=0)
     trees_share: float = Field(default=0.5, gt=0, le=1)
+    starts: tuple[MLPClassifier, ...] = Field(default=(), exclude=True, repr=False)
 
 
 def fit_trees(
@@ -129,36 +136,78 @@ def fit_committee(
     VotingClassifier
         Soft vote of the trees and the networks; classes 0 and 1.
     """
-    members: list[Any] = [fit_trees(features, positive, weights, settings, seed)]
-    if settings.networks:
-        centre, scale = _scaling(features, weights)
-        scaled = (features - centre) / scale
-        for number in range(settings.networks):
-            members.append(_network(scaled, positive, weights, settings, seed + 1 + number))
-            _fold_scaling(members[-1], centre, scale)
-    return seated(members, settings.trees_share)
+    return seated(at_once(member_fits(features, positive, weights, settings, seed)), settings.trees_share)
 
 
-def _network(
-    scaled: Floats, positive: NDArray[np.int64], weights: NDArray[np.float64], settings: Committee, seed: int
+def member_fits(
+    features: Floats,
+    positive: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    settings: Committee,
+    seed: int,
+) -> list[Callable[[], Any]]:
+    """Fits of the members, each to be called; parameters as of :func:`fit_committee`."""
+    table = features, positive, weights, settings
+    networks = [partial(fit_network, *table, seed + 1 + number) for number in range(settings.networks)]
+    return [partial(fit_trees, *table, seed), *networks]
+
+
+def fit_network(
+    features: Floats, positive: NDArray[np.int64], weights: NDArray[np.float64], settings: Committee, seed: int
 ) -> MLPClassifier:
-    network = MLPClassifier(
+    """Fit one network; its first layer scales the features itself.
+
+    Parameters
+    ----------
+    features : float32 array, shape (n, number of features)
+    positive : int array of 0 and 1, shape (n,)
+    weights : float array, shape (n,)
+    settings : Committee
+    seed : int
+    """
+    centre, scale = _scaling(features, weights)
+    scaled = features - centre
+    scaled /= scale
+    network = _untaught(len(scaled), settings, seed)
+    if settings.starts:
+        rows = slice(network.batch_size)
+        network.partial_fit(scaled[rows], positive[rows], classes=[0, 1])
+        _begin_with(network, settings.starts[seed % len(settings.starts)], centre, scale)
+    _teach(network, scaled, positive, weights.astype(scaled.dtype))
+    _fold_scaling(network, centre, scale)
+    return network
+
+
+def _untaught(count: int, settings: Committee, seed: int) -> MLPClassifier:
+    return MLPClassifier(
         settings.hidden,
         alpha=settings.penalty,
         # Small tables are seen in small batches, or there would be few steps to learn by.
-        batch_size=int(np.clip(len(scaled) // 20, 16, 256)),
+        batch_size=int(np.clip(count // 20, 16, 256)),
         learning_rate_init=1e-3,
         max_iter=settings.epochs,
         n_iter_no_change=settings.epochs + 1,
         random_state=seed,
     )
+
+
+def _teach(network: MLPClassifier, scaled: Floats, positive: NDArray[np.int64], weights: NDArray[Any]) -> None:
     # All epochs are always run: fit() would warn that it has not converged, partial_fit() does one epoch a call.
-    for epoch in range(settings.epochs):
-        if epoch == round(0.6 * settings.epochs):
+    for epoch in range(network.max_iter):
+        if epoch == round(0.6 * network.max_iter):
             network.set_params(learning_rate_init=2e-4)
             network._optimizer.learning_rate_init = network._optimizer.learning_rate = 2e-4
-        network.partial_fit(scaled, positive, classes=[0, 1], sample_weight=weights.astype(scaled.dtype))
-    return network
+        network.partial_fit(scaled, positive, classes=[0, 1], sample_weight=weights)
+
+
+def _begin_with(network: MLPClassifier, start: MLPClassifier, centre: Floats, scale: Floats) -> None:
+    """Give a network that has seen some rows the layers of another, for features that are scaled now."""
+    layers, biases = list(start.coefs_), list(start.intercepts_)
+    biases[0] = biases[0] + centre @ layers[0]
+    layers[0] = layers[0] * scale[:, None]
+    for own, other in zip((*network.coefs_, *network.intercepts_), (*layers, *biases), strict=True):
+        own[...] = other
+    del network._optimizer  # it has followed other weights; the next epoch makes a new one
 
 
 def _scaling(features: Floats, weights: NDArray[np.float64]) -> tuple[Floats, Floats]:
@@ -176,6 +225,12 @@ def _fold_scaling(network: MLPClassifier, centre: Floats, scale: Floats) -> None
     for name in _ONLY_FOR_TRAINING:
         if hasattr(network, name):
             delattr(network, name)
+
+
+def networks_of(committee: Any) -> tuple[MLPClassifier, ...]:
+    """Networks that sit in a fitted committee; none where it is another classifier."""
+    members = [getattr(one, "estimator", one) for one in getattr(committee, "estimators_", ())]
+    return tuple(one for one in members if isinstance(one, MLPClassifier))
 
 
 def seated(members: Sequence[Any], trees_share: float) -> VotingClassifier:

@@ -1,8 +1,8 @@
 """Models as files: parsed, audited by type and by structure, and only then built. No pickle, ever.
 
-A model file is a zip of ``card.json`` (what it is, how it was made, how it measured), ``hazard.skops`` and
-``namer.skops`` (two scikit-learn estimators) and ``reference.json`` (inputs and the answers the model gave when
-it was made). A model that answers its reference inputs differently here is refused.
+A model file is a zip of ``card.json`` (what it is, how it was made, how it measured), ``hazard.skops``,
+``namer.skops`` and, where it has one, ``sieve.skops`` (scikit-learn estimators), and ``reference.json`` (inputs and
+the answers the model gave when it was made). A model that answers its reference inputs differently here is refused.
 """
 
 from __future__ import annotations
@@ -18,17 +18,19 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import skops.io
 from numpy.typing import NDArray
-from skops.io.exceptions import UntrustedTypesFoundException
+from sklearn.neural_network import MLPClassifier
 
 from survey.errors import LayerError, ModelError
 from survey.hazards import HazardClass, admit
 from survey.memory.card import unusable_field
+from survey.memory.estimators import built
 
 PROTOCOL = 1
 _ELDER = "elder.survey-model"
@@ -39,27 +41,26 @@ POINTER = "champion.json"
 VERSIONS = "versions"
 """Folder of a register with its model files."""
 _PARTS = ("card.json", "hazard.skops", "namer.skops", "reference.json")
+_SIEVE = "sieve.skops"
 _TIME = (1980, 1, 1, 0, 0, 0)
 # Networks answer in single precision, and other processors round their sums in another order.
 _TOLERANCE = 1e-4
 
-TRUSTED = (
-    "sklearn._loss.link.Interval",
-    "sklearn._loss.link.LogitLink",
-    "sklearn._loss.link.MultinomialLogit",
-    "sklearn._loss.loss.HalfBinomialLoss",
-    "sklearn._loss.loss.HalfMultinomialLoss",
-    "sklearn._loss._loss.CyHalfBinomialLoss",
-    "sklearn._loss._loss.CyHalfMultinomialLoss",
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.calibration._SigmoidCalibration",
-    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.isotonic.IsotonicRegression",
-    "sklearn.tree._tree.Tree",
-    "sklearn.utils._bunch.Bunch",
-)
-"""Types beyond skops' own list that a model file may hold: the insides of scikit-learn's own classifiers."""
+@dataclass(frozen=True)
+class Judges:
+    """The estimators of a model.
+
+    Attributes
+    ----------
+    hazard, namer : scikit-learn classifiers
+        Whether a candidate is a hazard object at all, and which class it is.
+    sieve : MLPClassifier, optional
+        Whether it is worth measuring, by the first look at it.
+    """
+
+    hazard: Any
+    namer: Any
+    sieve: Any = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,9 @@ class Model:
         the logit of the elder's probabilities.
     path : str
         File it was read from.
+    sieve : MLPClassifier, optional
+        Whether a candidate is worth measuring, by the first look at it; the others are told 0.
+        ``card["sieve"]["least"]`` is the answer from which it is.
     """
 
     version: str
@@ -103,6 +107,7 @@ class Model:
     card: Mapping[str, Any]
     elder: Model | None = None
     path: str = ""
+    sieve: Any = None
 
     @property
     def own_classes(self) -> tuple[str, ...]:
@@ -115,30 +120,32 @@ class Model:
         return tuple(self.scales_by_class)
 
 
-def save_model(path: Path, hazard: Any, namer: Any, card: Mapping[str, Any], reference: NDArray[np.float32]) -> None:
+def save_model(path: Path, judges: Judges, card: Mapping[str, Any], reference: NDArray[np.float32]) -> None:
     """Write a model file under its name only when it is whole.
 
     Parameters
     ----------
     path : Path
-    hazard, namer : scikit-learn classifiers
+    judges : Judges
     card : mapping
         JSON-able; holds ``version``, ``roles``, ``scales_by_class``, ``least_strength``, ``feature_set``,
-        ``calibration``.
+        ``calibration``; with a sieve ``sieve``: ``{"least": answer}``.
     reference : float32 array, shape (n, number of features)
         Inputs whose answers are kept in the file.
     """
     answers = {
         "inputs": reference.astype(float).tolist(),
-        "hazard": hazard.predict_proba(reference)[:, 1].tolist(),
-        "namer": namer.predict_proba(reference).tolist(),
+        "hazard": judges.hazard.predict_proba(reference)[:, 1].tolist(),
+        "namer": judges.namer.predict_proba(reference).tolist(),
     }
     parts = {
         "card.json": json.dumps({"protocol": PROTOCOL, **card}, indent=1, sort_keys=True).encode(),
-        "hazard.skops": skops.io.dumps(hazard),
-        "namer.skops": skops.io.dumps(namer),
+        "hazard.skops": skops.io.dumps(judges.hazard),
+        "namer.skops": skops.io.dumps(judges.namer),
         "reference.json": json.dumps(answers).encode(),
     }
+    if judges.sieve is not None:
+        parts[_SIEVE] = skops.io.dumps(judges.sieve)
     _write(path, parts)
 
 
@@ -285,9 +292,11 @@ def _read(path: Path, source: io.BytesIO | None = None, generation: int = 1, tru
     if card.get("protocol") != PROTOCOL:
         raise ModelError(f"Model {path} has protocol {card.get('protocol')!r}; this version reads {PROTOCOL}.")
     _refuse_card(path, card)
-    hazard, namer = (_build(path, name, parts[name], trust) for name in ("hazard.skops", "namer.skops"))
+    hazard, namer = (built(path, name, parts[name], trust) for name in ("hazard.skops", "namer.skops"))
+    sieve = built(path, _SIEVE, parts[_SIEVE]) if _SIEVE in parts else None
+    _refuse_strange_sieve(path, card, sieve)
     digest = hashlib.sha256()
-    for name in _PARTS[:3]:
+    for name in (*_PARTS[:3], *([] if sieve is None else [_SIEVE])):
         digest.update(_content(name, parts[name]))
     elder = _read(path, io.BytesIO(parts[_ELDER]), generation + 1) if _ELDER in parts else None
     if elder is not None:
@@ -308,6 +317,7 @@ def _read(path: Path, source: io.BytesIO | None = None, generation: int = 1, tru
             card=card,
             elder=elder,
             path=str(path),
+            sieve=sieve,
         )
         for fields in card.get("classes", {}).values():
             admit(HazardClass(**fields))
@@ -321,6 +331,27 @@ def _refuse_card(path: Path, card: Mapping[str, Any]) -> None:
     field = unusable_field(card)
     if field is not None:
         raise ModelError(f"Model {path}: card.json is damaged ({field} cannot be used). Refused.")
+
+
+def _refuse_strange_sieve(path: Path, card: Mapping[str, Any], sieve: Any) -> None:
+    """Refuse a sieve without the answer it keeps from, and anything but a network that can be asked exactly."""
+    least = card.get("sieve", {}).get("least")
+    if sieve is None and least is None:
+        return
+    if not (_can_be_asked(sieve) and isinstance(least, int | float) and math.isfinite(least)):
+        raise ModelError(f"Model {path} has a sieve that cannot be asked (tampered or damaged). Refused.")
+
+
+def _can_be_asked(sieve: Any) -> bool:
+    """Whether it is a network of two classes whose layers fit together."""
+    if not isinstance(sieve, MLPClassifier) or sieve.activation != "relu":
+        return False
+    try:
+        widths = [sieve.n_features_in_, *(len(bias) for bias in sieve.intercepts_)]
+        fits = [one.shape for one in sieve.coefs_] == list(pairwise(widths)) and widths[-1] == sieve.n_outputs_ == 1
+        return fits and all(np.isfinite(one).all() for one in (*sieve.coefs_, *sieve.intercepts_))
+    except (AttributeError, TypeError):
+        return False
 
 
 def _refuse_strange_elder(path: Path, card: Mapping[str, Any], elder: Model) -> None:
@@ -345,8 +376,11 @@ def _unpack(path: Path, source: io.BytesIO | None = None) -> dict[str, bytes]:
         with zipfile.ZipFile(path if source is None else source) as archive:
             sizes = {info.filename: info.file_size for info in archive.infolist()}
             named = sorted(info.filename for info in archive.infolist())
-            if named not in (sorted(_PARTS), sorted((*_PARTS, _ELDER))) or sum(sizes.values()) > _LARGEST_BYTES:
-                raise ModelError(f"{path} is not a model file of this product, or is too large. Choose another.")
+            beyond = set(named) - set(_PARTS)
+            if len(named) != len(_PARTS) + len(beyond) or not beyond <= {_ELDER, _SIEVE}:
+                raise ModelError(f"{path} is not a model file of this product. Choose another.")
+            if sum(sizes.values()) > _LARGEST_BYTES:
+                raise ModelError(f"{path} is too large for a model file of this product. Choose another.")
             return {name: archive.read(name) for name in named}
     except (
         OSError, EOFError, RuntimeError, ValueError, struct.error, zipfile.BadZipFile, lzma.LZMAError, zlib.error,
@@ -363,78 +397,6 @@ def _content(name: str, data: bytes) -> bytes:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         arrays = sorted(hashlib.sha256(archive.read(n)).hexdigest() for n in archive.namelist() if n.endswith(".npy"))
     return "".join(arrays).encode()
-
-
-def strange_types(data: bytes, trust: Sequence[str] = ()) -> tuple[str, ...]:
-    """Types in a stored estimator that are neither audited nor trusted by name, sorted."""
-    return tuple(sorted(set(skops.io.get_untrusted_types(data=data)) - {*TRUSTED, *trust}))
-
-
-def _build(path: Path, name: str, data: bytes, trust: Sequence[str] = ()) -> Any:
-    try:
-        # Every type is audited before anything is built.
-        estimator = skops.io.loads(data, trusted=[*TRUSTED, *trust])
-    except UntrustedTypesFoundException as error:
-        strange = ", ".join(strange_types(data, trust))
-        raise ModelError(f"Model {path} holds types that are not trusted ({strange}). Refused.") from error
-    except Exception as error:
-        # Whatever a damaged archive makes skops raise, to the user it is a damaged model.
-        raise ModelError(f"Model {path}: {name} is damaged ({type(error).__name__}: {error}). Refused.") from error
-    _check_trees(path, estimator)
-    return estimator
-
-
-def _check_trees(path: Path, estimator: Any) -> None:
-    """Refuse trees, wherever in an estimator they hang, that would lead the process out of its memory or round."""
-    met: dict[int, Any] = {}
-    waiting = [estimator]
-    while waiting:
-        item = waiting.pop()
-        if id(item) in met:
-            continue
-        met[id(item)] = item
-        if isinstance(item, Mapping):
-            waiting.extend(item.values())
-        elif isinstance(item, list | tuple | set) or (isinstance(item, np.ndarray) and item.dtype == object):
-            waiting.extend(np.ravel(item) if isinstance(item, np.ndarray) else item)
-        else:
-            for predictor in (one for stage in getattr(item, "_predictors", ()) for one in stage):
-                _check_predictor(path, predictor, item.n_features_in_)
-            if hasattr(item, "tree_"):
-                _check_tree(path, item.tree_, item.n_features_in_)
-            waiting.extend(vars(item).values() if hasattr(item, "__dict__") else ())
-
-
-def _check_predictor(path: Path, predictor: Any, n_features: int) -> None:
-    nodes = predictor.nodes
-    inner = nodes["is_leaf"] == 0
-    _check_children(path, nodes["left"][inner], nodes["right"][inner], np.flatnonzero(inner), len(nodes))
-    _check_asked(path, nodes["feature_idx"][inner], n_features)
-    grouped = nodes["bitset_idx"][inner & (nodes["is_categorical"] != 0)]
-    _check_asked(path, grouped, min(len(predictor.raw_left_cat_bitsets), len(predictor.binned_left_cat_bitsets)))
-
-
-def _check_tree(path: Path, tree: Any, n_features: int) -> None:
-    inner = tree.children_left != -1
-    _check_children(path, tree.children_left[inner], tree.children_right[inner], np.flatnonzero(inner), tree.node_count)
-    _check_asked(path, tree.feature[inner], n_features)
-
-
-def _check_asked(path: Path, asked: NDArray[Any], count: int) -> None:
-    if (asked < 0).any() or (asked >= count).any():
-        raise ModelError(f"Model {path} holds a tree that asks for a feature it has not. Refused.")
-
-
-def _check_children(path: Path, left: NDArray[Any], right: NDArray[Any], parent: NDArray[Any], count: int) -> None:
-    if count < 1:
-        raise ModelError(f"Model {path} holds a tree without a root (tampered or damaged). Refused.")
-    children = np.concatenate([left, right]).astype(np.int64)
-    parents = np.concatenate([parent, parent])
-    # Trees are stored with children after their parents; so a larger index can make no cycle.
-    if len(children) and ((children <= parents).any() or (children >= count).any()):
-        raise ModelError(f"Model {path} holds a tree whose branches lead astray (tampered or damaged). Refused.")
-    if len(np.unique(children)) != len(children):
-        raise ModelError(f"Model {path} holds a tree in which branches meet (tampered or damaged). Refused.")
 
 
 def _ask_reference(path: Path, model: Model, reference: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ Everything that is measured or calibrated here is measured on groups (sites) tha
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
 from sklearn.model_selection import GroupKFold
+from sklearn.neural_network import MLPClassifier
 
 from survey.errors import ModelError
+from survey.memory.at_once import at_once
 from survey.memory.calibration import Places, after, best_of_places, calibrated, platt
-from survey.memory.committee import Committee, fit_committee, fit_trees
+from survey.memory.committee import Committee, fit_committee, fit_trees, member_fits, seated
 from survey.memory.labelling import NOTHING, UNDECIDED
 
 _FEW_OBJECTS = 600
@@ -46,8 +49,16 @@ class Training(BaseModel):
     seed: int = 0
 
 
-def recipe(n_objects: int, seed: int = 0) -> Training:
-    """How a model of so many objects is fitted."""
+def recipe(n_objects: int, seed: int = 0, starts: tuple[MLPClassifier, ...] = ()) -> Training:
+    """How a model of so many objects is fitted.
+
+    Parameters
+    ----------
+    n_objects : int
+    seed : int
+    starts : tuple of MLPClassifier
+        Networks of a model of other objects that the networks of few objects begin with.
+    """
     if n_objects < _FEW_OBJECTS:
         small = Committee(
             iterations=120,
@@ -60,6 +71,8 @@ def recipe(n_objects: int, seed: int = 0) -> Training:
             epochs=10,
             penalty=0.3,
         )
+        if starts:
+            small = small.model_copy(update={"hidden": tuple(starts[0].hidden_layer_sizes), "starts": starts})
         return Training(committee=small, folds=4, seed=seed)
     return Training(seed=seed)
 
@@ -141,12 +154,14 @@ def fit_pair(
     """Fit both classifiers on every row: is it a hazard object, and which class is it."""
     positive = codes != NOTHING
     heavier = _heavier(weights, positive, settings)
-    hazard = fit_committee(features, positive.astype(np.int64), heavier, settings.committee, settings.seed)
+    judging = member_fits(features, positive.astype(np.int64), heavier, settings.committee, settings.seed)
     classes, counts = np.unique(codes[positive].astype(str), return_counts=True)
     # Each class weighs the same, or the commonest would lend its name to the others.
     share = dict(zip(classes, 1.0 / counts, strict=True))
     balance = np.array([share[code] for code in codes[positive]]) * positive.sum() / len(classes)
-    return hazard, fit_trees(features[positive], codes[positive].astype(str), balance, _NAMER, settings.seed)
+    naming = partial(fit_trees, features[positive], codes[positive].astype(str), balance, _NAMER, settings.seed)
+    fitted: list[Any] = at_once([*judging, naming])
+    return seated(fitted[:-1], settings.committee.trees_share), fitted[-1]
 
 
 def calibrate_on_objects(

@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 from pictures import flat_disc, textured
 
 from survey.detection.candidates import finer_pixels, peaks_of, strength_of
+from survey.detection.features import first_look_width
 from survey.detection.scales import plan_passes
-from survey.detection.search import octaves_of, search, search_picture
+from survey.detection.search import FirstStage, octaves_of, search, search_picture
+from survey.memory.committee import Committee, fit_network
 
-GSD, SIDE, LEAST = 0.03, 480, 0.8
+GSD, SIDE, STAGE = 0.03, 480, FirstStage(0.8)
 SCALES = {"small": (0.24,), "large": (0.48,)}
 (PASS,) = plan_passes(GSD, SCALES)
 DISCS = [(60, 70, 8), (200, 133, 16), (310, 402, 9), (420, 60, 15), (5, 240, 8), (240, 240, 16)]
@@ -24,7 +26,7 @@ def scene():
     return pixels, valid
 
 
-def look(row0, row1, col0, col1):
+def look(row0, row1, col0, col1, stage=STAGE):
     """Candidates of a core, through the window a tile would read."""
     pixels, valid = scene()
     halo, multiple = PASS.halo, PASS.multiple
@@ -34,7 +36,7 @@ def look(row0, row1, col0, col1):
     margins = ((far, far), (far, far))
     window = (slice(top + far, bottom + far), slice(left + far, right + far))
     part, seen = np.pad(pixels, ((0, 0), *margins))[:, window[0], window[1]], np.pad(valid, margins)[window]
-    return search(octaves_of(part, seen, PASS), seen, (top, left), (row0, row1, col0, col1), PASS, LEAST)
+    return search(octaves_of(part, seen, PASS), seen, (top, left), (row0, row1, col0, col1), PASS, stage)
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +66,21 @@ def test_each_disc_is_a_candidate_at_its_size_and_nothing_invalid_is(whole):
     assert scene()[1][row, col].all()
 
 
+def test_a_sieve_drops_candidates_and_changes_no_other(whole):
+    first = whole.features[:, : first_look_width(3)]
+    darker = first[:, 0] < np.median(first[:, 0])
+    sieve = fit_network(first, darker.astype(np.int64), np.ones(len(first)), Committee(hidden=(8,), epochs=30), 0)
+    stage = FirstStage(STAGE.strength, sieve, 0.5)
+    kept = whole.take(stage.keeps(whole.features))
+    assert 0.2 < len(kept.row) / len(whole.row) < 0.8
+    assert darker[stage.keeps(whole.features)].mean() > 0.8
+    sieved = look(0, SIDE, 0, SIDE, stage)
+    for name, values in vars(sieved).items():
+        assert values.tobytes() == getattr(kept, name).tobytes(), name
+
+
 def test_a_picture_in_memory_gives_the_same_candidates(whole):
-    found, x, y = search_picture(*scene(), GSD, SCALES, LEAST)
+    found, x, y = search_picture(*scene(), GSD, SCALES, STAGE)
     assert found.features.tobytes() == whole.features.tobytes()
     row, col = whole.level_pixel()
     assert np.allclose(x, (col + 0.5) * GSD)

@@ -21,8 +21,8 @@ def patches_at(image, row=MIDDLE, col=MIDDLE):
     return patches_of(polar_samples(image, row, col, DIAMETER), detail_samples(image, row, col, DIAMETER))
 
 
-def features_of(image, contrast=(1.0, 2.0, 3.0)):
-    return measure(patches_at(image), np.array([contrast], np.float32), (0.24, DIAMETER))
+def features_of(image, first=(1.0, 2.0, 3.0)):
+    return measure(patches_at(image), np.array([first], np.float32))
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
@@ -66,11 +66,11 @@ def test_one_row_a_candidate_whatever_the_batch():
     rng = np.random.default_rng(0)
     row, col = rng.integers(20, 80, (2, 50)).astype(float)
     image = picture()
-    contrast = rng.normal(0, 1, (50, 3)).astype(np.float32)
-    together = measure(patches_at(image, row, col), contrast, (0.24, DIAMETER))
+    first = rng.normal(0, 1, (50, 3)).astype(np.float32)
+    together = measure(patches_at(image, row, col), first)
     for i in range(0, 50, 7):
         one = slice(i, i + 1)
-        alone = measure(patches_at(image, row[one], col[one]), contrast[one], (0.24, DIAMETER))
+        alone = measure(patches_at(image, row[one], col[one]), first[one])
         assert alone.tobytes() == together[one].tobytes()
     assert together.dtype == np.float32
     assert np.isfinite(together).all()
@@ -79,7 +79,7 @@ def test_one_row_a_candidate_whatever_the_batch():
 def test_no_candidate_and_one_channel():
     none = np.empty(0)
     image = picture()
-    empty = measure(patches_at(image, none, none), np.empty((0, 3), np.float32), (0.24, DIAMETER))
+    empty = measure(patches_at(image, none, none), np.empty((0, 3), np.float32))
     assert empty.shape == (0, features_of(image).shape[1])
     one = np.ascontiguousarray(image[..., :1])
     patches = patches_at(one)

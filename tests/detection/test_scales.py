@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from survey.detection.scales import FEWEST_PIXELS_ACROSS, LADDER_M, PIXELS_ACROSS, nearest_scale, plan_passes
+from survey.detection.scales import (
+    FEWEST_PIXELS_ACROSS,
+    LADDER_M,
+    PIXELS_ACROSS,
+    REACH_IN_DIAMETERS,
+    nearest_scale,
+    plan_passes,
+)
 
 ladders = st.lists(st.sampled_from(LADDER_M), min_size=1, unique=True)
 
@@ -33,7 +40,7 @@ def test_each_size_that_is_resolved_is_sought_once_at_a_good_size(gsd, ladder):
             assert across == pytest.approx(diameter / (one.gsd_m * 2**octave))
             assert FEWEST_PIXELS_ACROSS <= across < 2 * PIXELS_ACROSS + 1e-6
             assert one.multiple % (8 * 2**octave) == 0
-            assert one.halo >= 5 * across * 2**octave
+            assert one.halo >= REACH_IN_DIAMETERS * across * 2**octave
     assert [one.finest for one in passes] == [True] + [False] * (len(passes) - 1) if passes else True
     assert [one.level for one in passes] == sorted({one.level for one in passes})
 

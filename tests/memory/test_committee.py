@@ -39,10 +39,28 @@ def test_scaling_is_part_of_the_first_layer():
     assert np.average(features[:, 0], weights=weights) == pytest.approx(centre[0], rel=1e-4)
     assert scale[2] == 1
     scaled = (features - centre) / scale
-    network = committee._network(scaled, positive, weights, SMALL, 5)
+    network = committee._untaught(len(scaled), SMALL, 5)
+    committee._teach(network, scaled, positive, weights.astype(scaled.dtype))
     before = network.predict_proba(scaled)
     committee._fold_scaling(network, centre, scale)
     assert np.allclose(network.predict_proba(features), before, atol=1e-4)
+
+
+def test_a_network_that_begins_with_another_learns_more_from_few_rows():
+    features, positive, weights = table(4000)
+    other = committee.fit_network(features, positive, weights, SMALL, 3)
+    # Objects of another kind: the same two measures tell them, the other way round.
+    few, held = np.arange(40), np.arange(1000, 4000)
+    asked = features[held]
+    scores = []
+    for starts in ((), (other,)):
+        settings = SMALL.model_copy(update={"epochs": 5, "starts": starts})
+        network = committee.fit_network(features[few], positive[few], weights[few], settings, 1)
+        scores.append((network.predict(asked) == positive[held]).mean())
+    assert scores[0] < 0.75 < 0.85 < scores[1]
+    again = committee.fit_network(features[few], positive[few], weights[few], settings, 1)
+    assert np.array_equal(again.coefs_[0], network.coefs_[0])
+    assert "starts" not in settings.model_dump()
 
 
 def test_without_networks_the_trees_sit_alone():

@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,8 +15,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from survey.errors import ModelError
-from survey.memory.committee import Committee
-from survey.memory.modelfile import load_model, save_model, shipped_models
+from survey.memory.committee import Committee, fit_network
+from survey.memory.modelfile import Judges, load_model, save_model, shipped_models
 from survey.memory.training import Training, fit
 
 ROLES = ("red", "green", "blue")
@@ -23,6 +24,9 @@ CARD = {
     "version": "small-1", "roles": list(ROLES), "scales_by_class": {"mine_at": [0.24, 0.34], "crater": [2.7]},
     "least_strength": 0.8, "feature_set": "polar-3", "calibration": [1.1, -0.2],
 }  # fmt: skip
+
+
+SIEVE = Committee(hidden=(4,), epochs=2)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +53,7 @@ def fitted(table):
 @pytest.fixture(scope="module")
 def whole(fitted, table, tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "small.survey-model"
-    save_model(path, fitted.hazard, fitted.namer, CARD, table[0][:8])
+    save_model(path, Judges(fitted.hazard, fitted.namer), CARD, table[0][:8])
     return path
 
 
@@ -234,6 +238,58 @@ def test_a_forest_of_another_kind_is_read(tmp_path, fitted, table):
     features, codes = table
     forest = RandomForestClassifier(5, max_depth=4, random_state=0).fit(features, codes != "")
     path = tmp_path / "forest.survey-model"
-    save_model(path, forest, fitted.namer, CARD, features[:8])
+    save_model(path, Judges(forest, fitted.namer), CARD, features[:8])
     asked = load_model(path, ROLES).hazard.predict_proba(features)
     assert np.allclose(asked, forest.predict_proba(features))
+
+
+def sieve_of(table, change=None):
+    features, codes = table
+    sieve = fit_network(features[:, :3], (codes != "").astype(np.int64), np.ones(len(codes)), SIEVE, seed=0)
+    if change is not None:
+        change(sieve)
+    return sieve
+
+
+def test_a_sieve_is_kept_and_counts(fitted, table, whole, tmp_path):
+    path = tmp_path / "sieved.survey-model"
+    judges = Judges(fitted.hazard, fitted.namer, sieve_of(table))
+    save_model(path, judges, CARD | {"sieve": {"least": 0.3}}, table[0][:8])
+    model = load_model(path, ROLES)
+    assert model.card["sieve"]["least"] == 0.3
+    asked = model.sieve.predict_proba(table[0][:, :3])
+    assert asked.tobytes() == judges.sieve.predict_proba(table[0][:, :3]).tobytes()
+    assert model.digest != load_model(whole, ROLES).digest
+    save_model(path, replace(judges, sieve=sieve_of(table, lambda one: one.coefs_[0].fill(0.5))),
+               CARD | {"sieve": {"least": 0.3}}, table[0][:8])  # fmt: skip
+    assert load_model(path, ROLES).digest != model.digest
+
+
+def widened(sieve):
+    sieve.coefs_[0] = np.vstack([sieve.coefs_[0]] * 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "least"),
+    [
+        (lambda one: one.coefs_[0].fill(np.nan), 0.3),
+        (widened, 0.3),
+        (lambda one: one.intercepts_.pop(), 0.3),
+        (lambda one: setattr(one, "activation", "tanh"), 0.3),
+        (lambda one: delattr(one, "n_outputs_"), 0.3),
+        (None, None),
+        (None, float("nan")),
+        (None, "much"),
+    ],
+)
+def test_a_sieve_that_cannot_be_asked_is_refused(fitted, table, tmp_path, change, least):
+    path = tmp_path / "sieved.survey-model"
+    card = CARD if least is None else CARD | {"sieve": {"least": least}}
+    save_model(path, Judges(fitted.hazard, fitted.namer, sieve_of(table, change)), card, table[0][:8])
+    refused(path, "sieve that cannot be asked")
+
+
+def test_a_card_that_speaks_of_a_sieve_the_file_has_not_is_refused(fitted, table, tmp_path):
+    path = tmp_path / "sieved.survey-model"
+    save_model(path, Judges(fitted.hazard, fitted.namer), CARD | {"sieve": {"least": 0.3}}, table[0][:8])
+    refused(path, "sieve that cannot be asked")

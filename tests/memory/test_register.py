@@ -8,7 +8,7 @@ import pytest
 from survey.errors import JobError, MemoryFolderError, ModelError
 from survey.memory.committee import Committee
 from survey.memory.lock import only_writer
-from survey.memory.modelfile import champion_path, join_elder, load_file, load_model, save_model
+from survey.memory.modelfile import Judges, champion_path, join_elder, load_file, load_model, save_model
 from survey.memory.register import Register, make_register, open_register
 from survey.memory.training import Training, fit
 
@@ -36,7 +36,7 @@ def file(fitted, tmp_path):
             "least_strength": 1.0, "feature_set": "x", "calibration": [1.0, 0.0], **more,
         }  # fmt: skip
         path = tmp_path / f"{version}.survey-model"
-        save_model(path, fitted[0].hazard, fitted[0].namer, card, fitted[1][:8])
+        save_model(path, Judges(fitted[0].hazard, fitted[0].namer), card, fitted[1][:8])
         return path
 
     return write

@@ -14,10 +14,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from survey.detection.features import FEATURE_SET
 from survey.detection.scales import LADDER_M, nearest_scale
-from survey.detection.search import octaves_of, search
+from survey.detection.search import FirstStage, octaves_of, search
 from survey.imagery.chips import level_grid, read_chip
 from survey.imagery.scene import Imagery, open_scene
-from survey.memory.modelfile import save_model
+from survey.memory.modelfile import Judges, save_model
 
 WEST, NORTH, GSD, CRS = 690_000.0, 4_370_000.0, 0.04, "EPSG:32638"
 ROLES = ("red", "green", "blue")
@@ -95,7 +95,8 @@ def make_model(path: Path, folder: Path) -> Path:
         window = (*_whole(grid.height, a_pass.multiple), *_whole(grid.width, a_pass.multiple))
         chip = read_chip(scene, a_pass.level, window, ROLES)
         octaves = octaves_of(chip.pixels, chip.valid, a_pass)
-        found = search(octaves, chip.valid, (0, 0), (0, grid.height, 0, grid.width), a_pass, plan.least_strength)
+        core, stage = (0, grid.height, 0, grid.width), FirstStage(plan.least_strength)
+        found = search(octaves, chip.valid, (0, 0), core, a_pass, stage)
         row, col = (values * 2.0**a_pass.level for values in found.level_pixel())
         distance = np.hypot(row[:, None] - centres[:, 0], col[:, None] - centres[:, 1]).min(axis=1)
         features.append(found.features)
@@ -110,7 +111,7 @@ def make_model(path: Path, folder: Path) -> Path:
         "scales_by_class": {code: list(one) for code, one in scales.items()}, "feature_set": FEATURE_SET,
         "calibration": [1.0, 0.0],
     }  # fmt: skip
-    save_model(path, hazard, namer, card, table[:8])
+    save_model(path, Judges(hazard, namer), card, table[:8])
     return path
 
 

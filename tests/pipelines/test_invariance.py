@@ -95,6 +95,15 @@ def test_drawn_ground(drawn_scene, loaded, tiling):
     assert_geodataframe_equal(seen, coverage)
 
 
+@pytest.mark.parametrize("side", [150, 512])
+def test_the_parts_a_tile_is_looked_at_in_change_nothing(drawn_scene, loaded, monkeypatch, side):
+    place, found, coverage = drawn_scene
+    monkeypatch.setattr("survey.api.tiles._PART", side)
+    again, seen = survey_of(place, loaded, Tiling(size=4096))
+    assert_geodataframe_equal(again, found, check_less_precise=False)
+    assert_geodataframe_equal(seen, coverage)
+
+
 @few
 @given(tiling=tilings)
 def test_real_ground(real_scene, loaded, tiling):

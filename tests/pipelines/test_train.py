@@ -15,14 +15,17 @@ import shapely
 from drawn_job import write_job
 from drawn_labels import write_labels, write_site
 
+from pipelines.fitting import fit_challenger
 from pipelines.learn import Request as Learning
 from pipelines.learn import learn
 from pipelines.measuring import Search, cache_path, measure_memory
+from pipelines.remembered import gather
 from pipelines.train import Request, export_rows, train
+from pipelines.trial import _settings_of
 from survey.api import judge
 from survey.errors import ModelError
 from survey.memory.audit import Policy
-from survey.memory.committee import Committee
+from survey.memory.committee import Committee, networks_of
 from survey.memory.examples import open_memory
 from survey.memory.modelfile import load_file, load_model
 from survey.memory.register import open_register
@@ -119,6 +122,32 @@ def test_more_of_the_same_is_promoted_on_the_same_folds(own, ground):
     assert trained.verdict["comparison"]["overall"]["n_objects"] == count(ground[:4])
     history = open_register(own / "models").history()
     assert [one["version"] for one in history] == ["rgb-1", "rgb-2"]
+
+
+def test_networks_of_few_objects_begin_with_those_of_the_shipped_model(own):
+    shipped = load_model(None, ("red", "green", "blue"))
+    request = asked(own, with_shipped=True, training=None, force="test")
+    data = gather(request, None, lambda _: None)
+    assert len(data.starts) == len(networks_of(shipped.hazard)) > 0
+    challenger = fit_challenger(data, None, request)
+    assert challenger.card["begun_with"] == shipped.version
+    assert challenger.settings.committee.hidden == tuple(data.starts[0].hidden_layer_sizes)
+    assert "starts" not in challenger.card["settings"]["committee"]
+    # A champion that began so is fitted again from the same beginning.
+    champion = dataclasses.replace(shipped, card=challenger.card)
+    assert _settings_of(champion, challenger, data) == challenger.settings
+    other = dataclasses.replace(shipped, card={**challenger.card, "begun_with": "rgb-0"})
+    assert _settings_of(other, challenger, data).committee.starts == ()
+
+
+def test_none_begins_with_a_model_that_knows_the_ground_that_is_held_out(own, monkeypatch):
+    request = asked(own, with_shipped=True, training=None)
+    digest = str(gather(request, None, lambda _: None).clips["image_digest"].iloc[0])
+    shipped = load_model(None, ("red", "green", "blue"))
+    knows = dataclasses.replace(shipped, card={**shipped.card, "images": [digest]})
+    monkeypatch.setattr("pipelines.remembered.load_model", lambda *_: knows)
+    assert gather(request, None, lambda _: None).starts == ()
+    assert gather(asked(own), None, lambda _: None).starts == ()
 
 
 def poison(labels):
