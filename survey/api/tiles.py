@@ -254,14 +254,10 @@ def _outlined(
         outline = outline_of(
             octaves[octave], int(found.row[i]) - top, int(found.col[i]) - left, float(found.diameter_px[i])
         )
-        ring = (outline.ring + np.array([left, top])) * 2**octave
-        ring = np.column_stack(chip.grid.to_ground(ring[:, 0], ring[:, 1]))
         pixel_m = chip.grid.gsd_m * 2**octave
         polygon = to_polygon(outline)
-        polygons.append(shapely.Polygon(ring) if polygon.equals(shapely.Polygon(outline.ring)) else None)
-        if polygons[-1] is None:
-            points = (shapely.get_coordinates(polygon) + np.array([left, top])) * 2**octave
-            polygons[-1] = shapely.Polygon(np.column_stack(chip.grid.to_ground(points[:, 0], points[:, 1])))
+        points = (shapely.get_coordinates(polygon) + np.array([left, top])) * 2**octave
+        polygons.append(shapely.Polygon(np.column_stack(chip.grid.to_ground(points[:, 0], points[:, 1]))))
         sizes.append((outline.length_px * pixel_m, outline.width_px * pixel_m, polygon.area * pixel_m**2))
     length, width, area = np.array(sizes).reshape(-1, 3).T
     return gpd.GeoDataFrame(

@@ -72,7 +72,7 @@ def _component(mask: NDArray[np.uint8], centre: tuple[int, int], diameter_px: fl
     if runs_out or area > 3.0 * size or area < 0.08 * size:
         return None
     # Traced through pixel corners, four steps a pixel: through pixel centres it would be half a step small all round.
-    blown = np.pad(np.kron((labels == label).astype(np.uint8), np.ones((4, 4), np.uint8)), 1)
+    blown = np.pad((labels == label).view(np.uint8).repeat(4, axis=0).repeat(4, axis=1), 1)
     corners = blown[1:, 1:] | blown[:-1, 1:] | blown[1:, :-1] | blown[:-1, :-1]
     contours, _ = cv2.findContours(corners, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     contour = max(contours, key=cv2.contourArea)

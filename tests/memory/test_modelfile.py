@@ -99,6 +99,7 @@ def test_what_ships_loads():
     paths = list(shipped_models())
     assert paths
     for path in paths:
+        assert path.stat().st_size <= 5_000_000
         with zipfile.ZipFile(path) as archive:
             roles = json.loads(archive.read("card.json"))["roles"]
         assert load_model(path, roles).version == load_model(None, roles).version

@@ -1,0 +1,100 @@
+"""Grounds laid together from textures, and what is learned from objects drawn into them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import rasterio
+
+from pipelines.model_examples import LEAST_STRENGTH, Task, _crop, draw, in_turn
+from pipelines.textures import GSD_M, SIDE_PX, ground_of, ground_textures, near_infrared, write_grounds
+from survey.detection.search import FirstStage
+from survey.memory.labelling import NOTHING
+
+GREEN, RED = (60, 130, 40), (220, 30, 30)
+
+
+@pytest.fixture
+def textures(tmp_path: Path) -> Path:
+    """A folder of textures: two of ground, and a cliff, a map of normals and a small one that are none."""
+    folder = tmp_path / "types"
+    (folder / "below").mkdir(parents=True)
+    for name, colour, side in (
+        ("grass_a.png", GREEN, 512),
+        ("below/dirt_b.jpg", GREEN, 640),
+        ("cliff_grass.png", RED, 512),
+        ("grass_norm.png", RED, 512),
+        ("sand.png", RED, 128),
+        ("soldier.png", RED, 512),
+    ):
+        rng = np.random.default_rng(side)
+        texture = np.clip(np.array(colour[::-1]) + rng.normal(0, 18, (side, side, 1)), 0, 255).astype(np.uint8)
+        for x, y in rng.integers(0, side, (side // 4, 2)):  # stones
+            cv2.circle(texture, (int(x), int(y)), int(rng.integers(3, 9)), [level // 2 for level in colour[::-1]], -1)
+        cv2.imwrite(str(folder / name), texture)
+    (folder / "grass.txt").write_text("no image")
+    return folder
+
+
+def test_only_large_images_of_ground_are_textures(textures):
+    assert [path.relative_to(textures).as_posix() for path in ground_textures(textures)] == [
+        "below/dirt_b.jpg",
+        "grass_a.png",
+    ]
+
+
+def test_a_ground_shows_its_textures_and_nothing_else(textures):
+    pixels, gsd = ground_of(ground_textures(textures), 3)
+    assert pixels.shape == (3, SIDE_PX, SIDE_PX)
+    assert GSD_M[0] <= gsd <= GSD_M[1]
+    red, green, blue = (float(np.median(band)) for band in pixels)
+    # Light and shade change how bright it is, not that green leads by far.
+    assert green > 1.5 * red
+    assert green > 2.0 * blue
+    assert float(pixels[1].std()) > 5
+
+
+def test_grounds_are_repeatable_differ_and_lie_apart(textures, tmp_path):
+    files = ground_textures(textures)
+    first, again = (write_grounds(files, tmp_path / name / "textures", 2) for name in ("a", "b"))
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
+    with rasterio.open(first[0]) as one, rasterio.open(first[1]) as other:
+        assert one.bounds.right < other.bounds.left
+        assert one.descriptions == ("red", "green", "blue", "nir")
+        assert (one.read() != other.read()).mean() > 0.5
+
+
+def test_leaves_are_bright_in_the_near_infrared_and_soil_is_not():
+    leaf, soil = np.array([60, 130, 40], np.uint8), np.array([130, 100, 80], np.uint8)
+    pixels = np.stack([leaf, soil], axis=1)[:, None]
+    assert near_infrared(pixels)[0, 0] > 2.5 * leaf[0]
+    assert near_infrared(pixels)[0, 1] < 1.3 * soil[0]
+
+
+@pytest.mark.parametrize(("bands", "first"), [(("nir", "green", "blue"), 4), (("green", "blue", "red"), 2)])
+def test_a_crop_has_the_bands_that_are_asked_for(textures, tmp_path, bands, first):
+    (path,) = write_grounds(ground_textures(textures), tmp_path / "textures", 1)
+    photo = _crop(str(path), bands, np.random.default_rng(0))
+    with rasterio.open(path) as image:
+        assert np.array_equal(photo.pixels[0], image.read(first))
+    assert photo.pixels.shape[0] == 3
+
+
+def test_objects_drawn_into_a_ground_are_learned_under_the_name_of_its_folder(textures, tmp_path):
+    (path,) = write_grounds(ground_textures(textures), tmp_path / "textures", 1)
+    learned = draw(Task(101_000, ("red", "green", "blue"), str(path)), FirstStage(LEAST_STRENGTH["rgb"]), None)
+    assert learned.site == "textures"
+    assert (learned.codes != NOTHING).sum() > 20
+    assert (learned.codes == NOTHING).sum() > 200
+
+
+def test_every_folder_of_photographs_has_its_turn():
+    few, many = [Path("seneca/a.tif"), Path("seneca/b.tif")], [Path(f"textures/{n}.tif") for n in range(5)]
+    turns = in_turn([*few, *many])
+    assert len(turns) == 10
+    assert set(turns) == {*few, *many}
+    assert [path.parent.name for path in turns] == ["seneca", "textures"] * 5
+    assert in_turn([]) == []
