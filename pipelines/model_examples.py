@@ -215,14 +215,11 @@ def _per_hectare(objects: Mapping[str, float], gsd_m: float) -> dict[str, float]
 
 
 def _crop(path: str, bands: Sequence[str], rng: np.random.Generator) -> Photo:
-    """Part of a photograph: the bands by name where it has them, else its first ones, for the sake of its texture."""
     with rasterio.open(path) as dataset:
-        named = {name: number for number, name in enumerate(dataset.descriptions, 1)}
-        wanted = [named[band] for band in bands] if set(bands) <= set(named) else list(range(1, len(bands) + 1))
         row = int(rng.integers(0, dataset.height - _SIDE_PX + 1))
         col = int(rng.integers(0, dataset.width - _SIDE_PX + 1))
         window = Window(col, row, _SIDE_PX, _SIDE_PX)
-        pixels = dataset.read(wanted, window=window)
+        pixels = dataset.read(window=window)
         transform = dataset.window_transform(window)
         return Photo(pixels, tuple(bands), transform, dataset.crs.to_string(), abs(transform.a))
 

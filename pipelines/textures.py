@@ -159,26 +159,8 @@ def _photographed(ground: Plane, rng: np.random.Generator) -> NDArray[np.uint8]:
     return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), dtype=np.uint8)[..., ::-1]
 
 
-def near_infrared(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Make up the band a texture has not: leaves reflect it strongly, bare ground somewhat more than red.
-
-    Parameters
-    ----------
-    pixels : uint8 array, (3, height, width)
-        Red, green and blue.
-
-    Notes
-    -----
-    Drawn, not measured. Leaves are told by excess green, (2 g - r - b) / (r + g + b).
-    """
-    red, green, blue = pixels.astype(np.float32)
-    leaves = np.clip((2 * green - red - blue) / np.maximum(red + green + blue, 1) / 0.25, 0, 1)
-    made = (1 - leaves) * 1.15 * red + leaves * (0.9 * green + 70)
-    return np.asarray(np.clip(made + 0.5, 0, 255), dtype=np.uint8)
-
-
 def write_grounds(textures: Sequence[Path], folder: Path, count: int) -> list[Path]:
-    """Write grounds as GeoTIFFs (red, green, blue, nir), each in a place of its own; returns their paths.
+    """Write grounds as GeoTIFFs, each in a place of its own; returns their paths.
 
     Parameters
     ----------
@@ -192,11 +174,10 @@ def write_grounds(textures: Sequence[Path], folder: Path, count: int) -> list[Pa
     for number, path in enumerate(paths):
         pixels, gsd = ground_of(textures, number)
         with rasterio.open(
-            path, "w", driver="GTiff", width=SIDE_PX, height=SIDE_PX, count=4, dtype="uint8", crs=CRS, tiled=True,
+            path, "w", driver="GTiff", width=SIDE_PX, height=SIDE_PX, count=3, dtype="uint8", crs=CRS, tiled=True,
             transform=from_origin(WEST + APART_M * number, NORTH, gsd, gsd), compress="deflate",
         ) as image:  # fmt: skip
-            image.write(np.concatenate([pixels, near_infrared(pixels)[None]]))
-            image.descriptions = ("red", "green", "blue", "nir")
+            image.write(pixels)
     return paths
 
 

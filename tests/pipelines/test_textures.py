@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import rasterio
 
-from pipelines.model_examples import LEAST_STRENGTH, Task, _crop, draw, in_turn
-from pipelines.textures import GSD_M, SIDE_PX, ground_of, ground_textures, near_infrared, write_grounds
+from pipelines.model_examples import LEAST_STRENGTH, Task, draw, in_turn
+from pipelines.textures import GSD_M, SIDE_PX, ground_of, ground_textures, write_grounds
 from survey.detection.search import FirstStage
 from survey.memory.labelling import NOTHING
 
@@ -63,24 +63,7 @@ def test_grounds_are_repeatable_differ_and_lie_apart(textures, tmp_path):
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
     with rasterio.open(first[0]) as one, rasterio.open(first[1]) as other:
         assert one.bounds.right < other.bounds.left
-        assert one.descriptions == ("red", "green", "blue", "nir")
         assert (one.read() != other.read()).mean() > 0.5
-
-
-def test_leaves_are_bright_in_the_near_infrared_and_soil_is_not():
-    leaf, soil = np.array([60, 130, 40], np.uint8), np.array([130, 100, 80], np.uint8)
-    pixels = np.stack([leaf, soil], axis=1)[:, None]
-    assert near_infrared(pixels)[0, 0] > 2.5 * leaf[0]
-    assert near_infrared(pixels)[0, 1] < 1.3 * soil[0]
-
-
-@pytest.mark.parametrize(("bands", "first"), [(("nir", "green", "blue"), 4), (("green", "blue", "red"), 2)])
-def test_a_crop_has_the_bands_that_are_asked_for(textures, tmp_path, bands, first):
-    (path,) = write_grounds(ground_textures(textures), tmp_path / "textures", 1)
-    photo = _crop(str(path), bands, np.random.default_rng(0))
-    with rasterio.open(path) as image:
-        assert np.array_equal(photo.pixels[0], image.read(first))
-    assert photo.pixels.shape[0] == 3
 
 
 def test_objects_drawn_into_a_ground_are_learned_under_the_name_of_its_folder(textures, tmp_path):
