@@ -9,7 +9,7 @@ from functools import cache
 
 # glibc's numbers (mallopt(3)) and what they are set to, bytes: arrays of a tile come from the heap and stay in it,
 # instead of being mapped, zeroed and unmapped each time, which is a third of the time of a filter.
-_SETTINGS = {"M_TRIM_THRESHOLD": (-1, 1 << 30), "M_TOP_PAD": (-2, 1 << 24), "M_MMAP_THRESHOLD": (-3, 1 << 25)}
+_SETTINGS = {"M_TRIM_THRESHOLD": (-1, 1 << 25), "M_TOP_PAD": (-2, 1 << 22), "M_MMAP_THRESHOLD": (-3, 1 << 23)}
 
 
 def give_back() -> None:

@@ -31,8 +31,9 @@ from survey.imagery.visibility import CellBlock, Visibility, assess_cells, cell_
 from survey.layers import SIGHTINGS, conform
 from survey.memory.modelfile import Model
 
-# Side of the pieces in which a tile is looked at: what is held in memory at once, and near the processor.
-_PART = 2048
+# Side of the pieces in which a tile is looked at, a third of a tile: what is held in memory at once, and near the
+# processor.
+_PART = 1366
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from survey.imagery.scene import Role, Scene
 from survey.imagery.trust import open_raster
 
 # Full-resolution rows are averaged in strips of at most this many pixels, to bound memory.
-_STRIP_PIXELS = 1 << 22
+_STRIP_PIXELS = 1 << 21
 
 
 @dataclass(frozen=True)
