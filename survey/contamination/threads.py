@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from survey.cores import cores
+
 _MOST = 4
 """Threads at most: beyond them memory, not the processor, sets the pace."""
 
@@ -38,7 +40,7 @@ def in_threads(function: Callable[..., Any], *arrays: npt.NDArray[Any], **option
     geometry = arrays[0].ndim == 1 and arrays[0].dtype == object
     sizes = shapely.get_num_coordinates(arrays[0]) if geometry else np.full(count, 4)
     work = np.cumsum(sizes + 1)
-    workers = min(_MOST, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    workers = min(_MOST, cores())
     if count < 2 or workers < 2 or work[-1] < _WORTH:
         return np.asarray(function(*arrays, **options))
     # More pieces than threads, of the same work each, since a few rows may hold most of it.

@@ -22,7 +22,7 @@ _EDGE = 1e-9
 _NAMED = 0.5
 
 
-# Rows that are put to a classifier at once: matrix products round differently for other numbers of rows.
+# Rows that are put to another classifier at once: matrix products round differently for other numbers of rows.
 _BATCH = 256
 
 
@@ -80,7 +80,11 @@ def _vote(committee: VotingClassifier, features: NDArray[np.float32], enough: fl
 
 
 def answers_of(classifier: Any, features: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
-    """Probabilities of the classes, shape (n, number of classes), each row the same whatever rows come with it."""
+    """Probabilities of the classes, shape (n, number of classes).
+
+    Of trees and of the networks of a committee each row is the same whatever rows come with it; of other classifiers as
+    far as their library's products allow.
+    """
     if len(features) == 0:
         return np.empty((0, len(classifier.classes_)))
     if isinstance(classifier, VotingClassifier) and classifier.voting == "soft":

@@ -155,16 +155,7 @@ def member_fits(
 def fit_network(
     features: Floats, positive: NDArray[np.int64], weights: NDArray[np.float64], settings: Committee, seed: int
 ) -> MLPClassifier:
-    """Fit one network; its first layer scales the features itself.
-
-    Parameters
-    ----------
-    features : float32 array, shape (n, number of features)
-    positive : int array of 0 and 1, shape (n,)
-    weights : float array, shape (n,)
-    settings : Committee
-    seed : int
-    """
+    """Fit one network; its first layer scales the features itself. Parameters as of :func:`fit_committee`."""
     centre, scale = _scaling(features, weights)
     scaled = features - centre
     scaled /= scale

@@ -13,8 +13,8 @@ Floats = NDArray[np.float32]
 SETTINGS = Committee(hidden=(32, 16), epochs=12, penalty=0.001)
 """Of its network; a wider one lets no fewer pass (docs/detection.md)."""
 OBJECTS_KEPT = 0.93
-"""Share of the object candidates of ground it has not learned from that a sieve lets pass. What it drops are objects
-that are covered or look like the ground, which the committee does not find either (docs/detection.md)."""
+"""Share of the object candidates of ground it has not learned from that a sieve lets pass. Of those that trees on all
+measures think likely it then drops one in a hundred (docs/detection.md)."""
 # Share of the sites on which it is measured how much it lets pass.
 _ASIDE = 0.3
 # Weight of an object against a candidate that is nothing: of one among twenty a network learns little.
