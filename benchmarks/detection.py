@@ -3,10 +3,11 @@
     python benchmarks/detection.py --data DIR [--examples DIR] [--only NAME...] [--write docs/detection-table.md]
 
 Every model is fitted without the group it is asked about: thermal frames by session and by zone; real photographs
-by site, once as they are (no hazard object: everything emitted is a false alarm) and once with anti-tank mines drawn
-into them. Drawn sites are those kept for tests; the shipped model is asked about them. ``--data`` holds ``thermal``,
-``brighton`` and ``seneca``; ``--examples`` the files that ``python -m pipelines.make_models NAME --keep`` wrote (so
-that a site can be left out without drawing everything again).
+by site, once as they are (no hazard object: everything emitted is a false alarm), once with anti-tank mines drawn
+into them, and natural colour ones with plain discs of another drawing (``plain.py``). Drawn sites are those kept for
+tests; the shipped model is asked about them. ``--data`` holds ``thermal``, ``brighton`` and ``seneca``; ``--examples``
+the files that ``python -m pipelines.make_models NAME --keep`` wrote (so that a site can be left out without drawing
+everything again).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 import geopandas as gpd
 import pandas as pd
 from grounds import drawn_grounds, photographs_drawn_into
+from plain import plain_grounds
 
 from pipelines.grounds import detections_of, survey_files, write_drawn
 from pipelines.make_models import Gathered, fit_model
@@ -76,12 +78,27 @@ def photographs(data: Path, work: Path, name: str, site: str, parts: Sequence[Ex
     yield Row(f"{site} as it is (no hazard object)", {"false alarms/ha": len(objects) / hectares, "hectares": hectares})
     drawn = photographs_drawn_into(files, bands, {"mine_at": 60.0})
     yield drawn_row(f"{site}, anti-tank mines drawn in", work / f"{site}-drawn", drawn, bands, model)
+    if bands == RGB:
+        yield from plain_rows(site, work, files, model)
 
 
-def drawn_row(ground: str, work: Path, scenes: Any, bands: tuple[str, ...], model: Path | None) -> Row:
+def plain_rows(site: str, work: Path, files: Sequence[Path], model: Path | None) -> Iterator[Row]:
+    """Plain discs of another drawing in photographs of a site, asked of a model that did not learn from the site."""
+    for code, gsd_cm, families in (("mine_at", 2.0, ("AT", "indicator")), ("mine_ap", 0.8, None)):
+        scenes = plain_grounds(files, gsd_cm / 100, code, 25)
+        what = "anti-tank" if code == "mine_at" else "anti-personnel"
+        ground = f"{site} taken as {gsd_cm:g} cm, plain discs of {what} size"
+        yield drawn_row(ground, work / f"{site}-plain-{code}", scenes, RGB, model, families)
+
+
+def drawn_row(
+    ground: str, work: Path, scenes: Any, bands: tuple[str, ...], model: Path | None,
+    families: tuple[str, ...] | None = None,
+) -> Row:  # fmt: skip
     """Survey drawn pictures and compare with their truth."""
     paths, labels, reviewed = write_drawn(work / "imagery", scenes)
-    detections, coverage = detections_of(survey_files(work, paths, bands, model))
+    more = "" if families is None else f"[detection]\nfamilies = {list(families)}\n"
+    detections, coverage = detections_of(survey_files(work, paths, bands, model, more))
     return Row(ground, evaluate(detections, labels, reviewed, coverage, Evaluating(resolved_only=True)))
 
 

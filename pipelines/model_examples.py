@@ -26,7 +26,7 @@ from survey.memory.labelling import NOTHING, UNDECIDED, label_candidates, labell
 from survey.memory.negatives import Pilot, thin_negatives
 from survey.synthetic.photograph import IntoSettings, Photo, draw_into, open_ground
 from survey.synthetic.scene import DrawnScene, SceneSettings, draw_scene
-from survey.synthetic.site import training_sites
+from survey.synthetic.site import Site, site_of, training_sites
 
 # Diameters (metres) at which each class is looked for: steps of the ladder around its plan size.
 SCALES_M: Mapping[str, tuple[float, ...]] = {
@@ -52,6 +52,9 @@ THERMAL_SCALES_M = {"mine_buried": (0.17, 0.24, 0.34, 0.48, 0.68)}
 _SIDE_PX = 1100
 # Pictures for learning hold about three times as many objects as those that probabilities are calibrated on.
 _DENSER = 3.0
+# Shares of hazards in pictures for learning that lie in the open, and that have any colour: a model that learned hidden
+# ones in the guides' colours alone did not see plain discs of another drawing (docs/detection.md).
+_IN_THE_OPEN, _ANY_PAINT = 0.5, 0.4
 # Seeds from here on are never learned from.
 _UNSEEN = 7000
 
@@ -130,13 +133,19 @@ def draw(task: Task, stage: FirstStage, pilot: Pilot | None) -> Examples:
         photo = _crop(task.photo, task.bands, rng)
         # Harmless things are drawn into half of them, or all that is drawn would be hazards.
         settings = IntoSettings(
-            objects_per_ha=_per_hectare(_IN_PHOTOS, photo.gsd_m), clutter=float(rng.integers(2))
-        )
-        drawn, site = draw_into(photo, settings, task.seed, open_ground(photo)), Path(task.photo).parent.name
-        return thinned(examples_of(drawn, site, stage), pilot, task.seed)
-    drawn = draw_scene(_scene_settings(task, rng, 1.0), task.seed)
-    site = training_sites(1, first=task.seed)[0].name
-    return thinned(examples_of(drawn, site, stage), pilot, task.seed)
+            objects_per_ha=_per_hectare(_IN_PHOTOS, photo.gsd_m), clutter=float(rng.integers(2)),
+            site=_varied(site_of(task.seed)),
+        )  # fmt: skip
+        drawn = draw_into(photo, settings, task.seed, open_ground(photo))
+        return thinned(examples_of(drawn, Path(task.photo).parent.name, stage), pilot, task.seed)
+    site = training_sites(1, first=task.seed)[0]
+    settings = _scene_settings(task, rng, 1.0).model_copy(update={"site": _varied(site)})
+    drawn = draw_scene(settings, task.seed)
+    return thinned(examples_of(drawn, site.name, stage), pilot, task.seed)
+
+
+def _varied(site: Site) -> Site:
+    return site.model_copy(update={"in_the_open": _IN_THE_OPEN, "any_paint": _ANY_PAINT})
 
 
 def draw_unseen(number: int, bands: tuple[str, ...]) -> DrawnScene:

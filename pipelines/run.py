@@ -36,10 +36,12 @@ def command(
 
     Example: survey run data/sample/job.toml --workers 2
     """
-    from pipelines.engine.executor import set_limits
+    from pipelines.engine.executor import begin_loading, set_limits
 
     # Before the libraries that read them are loaded.
     set_limits()
+    if cluster is None and workers != 1:
+        begin_loading()
     from pipelines.engine.journal import set_aside
     from pipelines.progress import watch_for
     from survey.settings import read_job

@@ -135,13 +135,25 @@ def open_executor(pool: Pool) -> Iterator[Callable[[], Executor]]:
             opened.pop().shutdown(wait=True, cancel_futures=True)
 
 
+def begin_loading() -> None:
+    """Start the server that workers are forked from: it loads the libraries while this process loads its own."""
+    if _default_method() == "forkserver":
+        from multiprocessing import forkserver
+
+        multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOADED)
+        forkserver.ensure_running()
+
+
 def _processes(pool: Pool) -> ProcessPoolExecutor:
-    methods = multiprocessing.get_all_start_methods()
-    method = pool.start_method or ("forkserver" if "forkserver" in methods else "spawn")
+    method = pool.start_method or _default_method()
     context = multiprocessing.get_context(method)
     if method == "forkserver":
         context.set_forkserver_preload(_PRELOADED)
     return ProcessPoolExecutor(pool.workers, mp_context=context, initializer=_become_worker)
+
+
+def _default_method() -> str:
+    return "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 
 
 def _become_worker() -> None:

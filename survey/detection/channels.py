@@ -5,6 +5,8 @@ All arithmetic is in integers, pixel by pixel, so a channel is the same through 
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,8 @@ _OPPONENT = np.array(
     dtype=np.float32,
 )
 _ROWS = 128
+# Gaps in more rectangles than this are filled in one around all: each has its own costs.
+_FEW_RECTANGLES = 8
 
 
 def channels_of(pixels: Bytes) -> Bytes:
@@ -59,17 +63,45 @@ def fill_invalid(pixels: Bytes, valid: NDArray[np.bool_], block: int) -> Bytes:
     """
     if valid.all():
         return pixels
-    count = _sums(valid.view(np.uint8), block)
-    near = _spread(count)
-    invalid = (~valid).view(np.uint8)
     filled = pixels.copy()
-    for band in filled:
-        total = _sums(band, block)
-        # A block with no valid pixel takes the mean of its neighbours; with none there either it is far away.
-        own, around = total // np.maximum(count, 1), _spread(total) // np.maximum(near, 1)
-        mean = np.where(count > 0, own, np.where(near > 0, around, 128)).astype(np.uint8)
-        cv2.copyTo(cv2.resize(mean, valid.shape[::-1], interpolation=cv2.INTER_NEAREST), invalid, band)
+    for rows, cols in _with_gaps(valid, block):
+        # Means look one block further than they fill.
+        near = _grown(rows, valid.shape[0], block), _grown(cols, valid.shape[1], block)
+        inner = tuple(
+            slice(one.start - far.start, one.stop - far.start) for one, far in zip((rows, cols), near, strict=True)
+        )
+        count = _sums(valid[near].view(np.uint8), block)
+        around_count = _spread(count)
+        invalid = (~valid[rows, cols]).view(np.uint8)
+        for band, whole in zip(filled, pixels, strict=True):
+            total = _sums(whole[near], block)
+            # A block with no valid pixel takes the mean of its neighbours; with none there either it is far away.
+            own, around = total // np.maximum(count, 1), _spread(total) // np.maximum(around_count, 1)
+            mean = np.where(count > 0, own, np.where(around_count > 0, around, 128)).astype(np.uint8)
+            spread: Any = cv2.resize(mean, valid[near].shape[::-1], interpolation=cv2.INTER_NEAREST)
+            part = np.ascontiguousarray(band[rows, cols])
+            band[rows, cols] = cv2.copyTo(np.ascontiguousarray(spread[inner]), invalid, part)
     return filled
+
+
+def _with_gaps(valid: NDArray[np.bool_], block: int) -> list[tuple[slice, slice]]:
+    """Rectangles of whole blocks that hold every invalid pixel: at an image's edge far less than all of it."""
+    gaps = _sums((~valid).view(np.uint8), block) > 0
+    found: list[tuple[int, int, int, int]] = []
+    for row in np.flatnonzero(gaps.any(axis=1)).tolist():
+        cols = np.flatnonzero(gaps[row])
+        first, last = int(cols[0]), int(cols[-1]) + 1
+        if found and found[-1][1:] == (row, first, last):
+            found[-1] = (found[-1][0], row + 1, first, last)
+        else:
+            found.append((row, row + 1, first, last))
+    if len(found) > _FEW_RECTANGLES:
+        found = [(found[0][0], found[-1][1], min(one[2] for one in found), max(one[3] for one in found))]
+    return [(slice(a * block, b * block), slice(c * block, d * block)) for a, b, c, d in found]
+
+
+def _grown(part: slice, end: int, block: int) -> slice:
+    return slice(max(0, part.start - block), min(end, part.stop + block))
 
 
 def _sums(band: Bytes, block: int) -> NDArray[np.int64]:

@@ -37,7 +37,7 @@ class Committee(BaseModel):
     Attributes
     ----------
     iterations, learning_rate, leaves, leaf_samples, l2, feature_share
-        Of scikit-learn's HistGradientBoostingClassifier.
+        Of scikit-learn's HistGradientBoostingClassifier; 0 iterations leave the networks alone.
     networks : int
         Number of networks; 0 leaves the trees alone.
     hidden : tuple of int
@@ -54,7 +54,7 @@ class Committee(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    iterations: int = Field(default=200, ge=1)
+    iterations: int = Field(default=200, ge=0)
     learning_rate: float = Field(default=0.1, gt=0)
     leaves: int = Field(default=31, ge=2)
     leaf_samples: int = Field(default=30, ge=1)
@@ -149,7 +149,7 @@ def member_fits(
     """Fits of the members, each to be called; parameters as of :func:`fit_committee`."""
     table = features, positive, weights, settings
     networks = [partial(fit_network, *table, seed + 1 + number) for number in range(settings.networks)]
-    return [partial(fit_trees, *table, seed), *networks]
+    return [partial(fit_trees, *table, seed), *networks] if settings.iterations else list(networks)
 
 
 def fit_network(
@@ -225,18 +225,22 @@ def networks_of(committee: Any) -> tuple[MLPClassifier, ...]:
 
 
 def seated(members: Sequence[Any], trees_share: float) -> VotingClassifier:
-    """Let fitted members vote: trees first, then networks.
+    """Let fitted members vote: trees first, where there are any, then networks.
 
     Parameters
     ----------
     members : sequence of fitted classifiers of classes 0 and 1
     trees_share : float
-        Share of the vote that the trees have where there are networks.
+        Share of the vote that the trees have where there are networks too.
     """
-    named = [("trees", FrozenEstimator(members[0]))]
-    named += [(f"network_{i}", FrozenEstimator(member)) for i, member in enumerate(members[1:], 1)]
-    networks = len(members) - 1
-    weights = [trees_share if networks else 1.0] + [(1 - trees_share) / networks for _ in members[1:]]
+    trees = [member for member in members if not isinstance(member, MLPClassifier)]
+    networks = [member for member in members if isinstance(member, MLPClassifier)]
+    if not (trees and networks):
+        weights = [1.0 / len(members)] * len(members)
+    else:
+        weights = [trees_share, *[(1 - trees_share) / len(networks)] * len(networks)]
+    named = [("trees", FrozenEstimator(member)) for member in trees]
+    named += [(f"network_{i}", FrozenEstimator(member)) for i, member in enumerate(networks, 1)]
     vote = VotingClassifier(named, voting="soft", weights=weights, n_jobs=1)
     # The members are fitted; what fit() would add is set here, so that no row is looked at twice.
     vote.estimators_ = [member for _, member in named]

@@ -103,7 +103,11 @@ class Growth(_Part):
 
 
 class Site(_Part):
-    """Everything that pictures of one place share. Made by :func:`site_of`."""
+    """Everything that pictures of one place share. Made by :func:`site_of`.
+
+    ``in_the_open`` is the share of hazards that nothing lies over; ``any_paint`` the share that has another colour
+    than the recognition guides list, which a detector should not rely on.
+    """
 
     seed: int
     covers: tuple[tuple[Cover, float], ...]
@@ -121,6 +125,8 @@ class Site(_Part):
     sensor: Sensor
     clutter: tuple[tuple[str, float], ...]
     decay: float
+    in_the_open: float = 0.0
+    any_paint: float = 0.0
 
     @property
     def name(self) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
-from survey.synthetic.materials import Spectrum
+from survey.synthetic.materials import PAINTS, SOILS, STONES, Spectrum
 from survey.synthetic.noise import Field, patch_noise
 from survey.synthetic.site import Site
 
@@ -189,6 +189,19 @@ def weathered(pad: Pad, sheet: Field, strength: float, cell_m: float) -> Field:
     tone = 1.0 + np.float32(0.22 * strength) * pad.noise(cell_m, 3)
     sheet *= np.clip(tone, 0.4, 1.8)[None]
     return sheet
+
+
+def repaint(sketch: Sketch, pad: Pad) -> None:
+    """Give a thing the colour of any material, in place: all over, or over the marks it has."""
+    rng = pad.rng
+    materials = (*PAINTS.values(), *STONES.values(), *SOILS.values())
+    base = materials[int(rng.integers(len(materials)))]
+    colour = np.clip(base * np.exp(rng.normal(0.0, 0.4) + rng.normal(0.0, 0.12, len(base))), 0.01, 0.9)
+    paint = colour.astype(np.float32)[pad.columns][:, None, None]
+    if rng.random() < 0.5:
+        paint = paint * sketch.colour / np.maximum(sketch.colour.mean(axis=(1, 2), keepdims=True), 1e-3)
+    share = np.float32(rng.uniform(0.4, 1.0))
+    sketch.colour += share * (paint - sketch.colour)
 
 
 def leaf_shape(pad: Pad, count: int, reach_m: float, width_m: float, spread: float = 2 * math.pi) -> Field:

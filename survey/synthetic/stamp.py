@@ -13,7 +13,7 @@ from survey.synthetic.kinds import KINDS
 from survey.synthetic.light import cast_shadow, lambert
 from survey.synthetic.noise import Field
 from survey.synthetic.site import Site
-from survey.synthetic.sketch import Pad, Sketch
+from survey.synthetic.sketch import Pad, Sketch, repaint
 from survey.synthetic.world import Thing
 
 _FINE_SIDE = 190  # fine pixels across a patch that supersampling aims at; larger patches are drawn coarser
@@ -71,6 +71,8 @@ def stamp(canvas: Canvas, thing: Thing, site: Site) -> Footprint | None:
     window = canvas.radiance[:, a:b, c:d]
     pad = _pad(thing, site, place, canvas, window)
     sketch = kind.draw(pad, thing.length_m, thing.width_m, thing.height_m)
+    if kind.class_code is not None and kind.layer == "lying" and site.any_paint and pad.rng.random() < site.any_paint:
+        repaint(sketch, pad)
     whole = sketch.whole if sketch.whole is not None else sketch.alpha
     whole = whole.copy()
     if kind.layer == "lying":

@@ -215,6 +215,8 @@ def _hidden(thing: Thing, site: Site, rng: np.random.Generator) -> Thing:
     kind = KINDS[thing.kind]
     if kind.layer != "lying" or kind.class_code in (None, "fence"):
         return thing
+    if site.in_the_open and rng.random() < site.in_the_open:
+        return thing
     burial = float(np.clip(rng.beta(0.6, 2.0) * 0.8 - 0.05, 0.0, 0.6))
     cover = float(np.clip(rng.beta(0.5, 1.8) * 1.15 - 0.06, 0.0, 1.0)) * min(1.0, 0.35 + 0.65 * site.growth.density)
     return Thing(**{**thing.__dict__, "burial": burial, "cover": cover})

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pictures import textured
 
+from survey.detection import channels
 from survey.detection.channels import channels_of, fill_invalid, pyramid
 
 
@@ -13,9 +14,9 @@ def test_one_band_stays_as_it_is_and_grey_has_no_colour():
     one = textured(16, 24, bands=1)
     assert np.array_equal(channels_of(one)[..., 0], one[0])
     grey = np.repeat(one, 3, axis=0)
-    channels = channels_of(grey)
-    assert np.array_equal(channels[..., 0], one[0])
-    assert (channels[..., 1:] == 128).all()
+    made = channels_of(grey)
+    assert np.array_equal(made[..., 0], one[0])
+    assert (made[..., 1:] == 128).all()
 
 
 def test_opponent_colours():
@@ -37,9 +38,9 @@ def test_octaves_are_the_same_through_any_window_on_multiples(first, size):
 
 
 def test_an_octave_is_the_rounded_mean():
-    channels = channels_of(textured(32, 48))
-    mean = channels.reshape(16, 2, 24, 2, 3).mean(axis=(1, 3))
-    assert np.abs(pyramid(channels, 1)[1] - mean).max() <= 0.5
+    image = channels_of(textured(32, 48))
+    mean = image.reshape(16, 2, 24, 2, 3).mean(axis=(1, 3))
+    assert np.abs(pyramid(image, 1)[1] - mean).max() <= 0.5
 
 
 def test_filling_leaves_valid_pixels_and_takes_the_mean_near_by():
@@ -57,3 +58,16 @@ def test_filling_leaves_valid_pixels_and_takes_the_mean_near_by():
     around = pixels[0, 16:64, 16:64][valid[16:64, 16:64]].mean()
     assert filled[0, 40, 40] == pytest.approx(around, abs=1.01)
     assert (filled[0, 48:, 48:] == 128).all()
+
+
+def test_gaps_at_an_edge_are_filled_as_if_all_of_the_image_were_looked_at(monkeypatch):
+    pixels = textured(160, 192)
+    valid = np.ones((160, 192), bool)
+    valid[:21] = False
+    valid[40:, -37:] = False
+    valid[70, 5] = False
+    dirty = pixels * valid
+    filled = fill_invalid(dirty, valid, 8)
+    monkeypatch.setattr(channels, "_FEW_RECTANGLES", 0)
+    assert np.array_equal(filled, fill_invalid(dirty, valid, 8))
+    assert np.array_equal(filled[:, valid], pixels[:, valid])

@@ -69,6 +69,14 @@ def test_without_networks_the_trees_sit_alone():
     assert len(vote.estimators_) == 1
 
 
+def test_without_trees_the_networks_share_the_vote():
+    features, positive, weights = table()
+    vote = fit_committee(features, positive, weights, SMALL.model_copy(update={"iterations": 0}), seed=0)
+    assert [type(member.estimator) for member in vote.estimators_] == [MLPClassifier, MLPClassifier]
+    answers = [member.predict_proba(features)[:, 1] for member in vote.estimators_]
+    assert np.allclose(vote.predict_proba(features)[:, 1], np.mean(answers, axis=0), atol=1e-6)
+
+
 def test_trees_are_no_worse_for_the_steps(monkeypatch):
     features, positive, weights = table(3000)
     held, seen = slice(0, 1000), slice(1000, None)

@@ -230,3 +230,17 @@ def test_impossible_wishes_are_refused():
         SceneSettings(gsd_m=0.0)
     with pytest.raises(ValueError, match="wdth"):
         SceneSettings(wdth=3)
+
+
+def test_hazards_can_lie_in_the_open_and_in_any_paint():
+    settings = SceneSettings(width_px=500, height_px=500, gsd_m=0.02, objects_per_ha={"mine_at": 900.0}, clutter=0.0)
+    growth = SITE.growth.model_copy(update={"density": 0.0})
+    site = SITE.model_copy(update={"growth": growth})
+    hidden, shown, painted = (
+        draw_scene(settings.model_copy(update={"site": site.model_copy(update=changes)}), 3)
+        for changes in ({}, {"in_the_open": 1.0}, {"in_the_open": 1.0, "any_paint": 1.0})
+    )
+    assert hidden.labels["occlusion"].mean() > 0.05 > shown.labels["occlusion"].max()
+    assert shown.labels.equals(painted.labels)
+    changed = (shown.pixels != painted.pixels).any(axis=0)
+    assert changed[inside(shown)].mean() > 0.5 > changed.mean()
