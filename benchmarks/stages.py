@@ -20,6 +20,7 @@ from typing import Any
 import cv2
 from speed import joined, make_ground
 
+import survey.api.looking as looking
 import survey.api.tiles as tiles
 import survey.detection.search as searching
 from survey.api import load_model, passes, survey_tile
@@ -29,11 +30,11 @@ from survey.imagery.scene import Imagery, open_scene
 from survey.imagery.tiles import Tiling, cut
 
 STAGES = (
-    (tiles, "read_chip", "read and decode, with the halo"),
-    (tiles, "assess_cells", "what could be seen"),
-    (searching, "fill_invalid", "fill what is invalid"),
-    (searching, "channels_of", "brightness and colour differences"),
-    (searching, "pyramid", "halve"),
+    (looking, "read_chip", "read and decode, with the halo"),
+    (looking, "assess_cells", "what could be seen"),
+    (looking, "fill_invalid", "fill what is invalid"),
+    (looking, "channels_of", "brightness and colour differences"),
+    (looking, "pyramid", "halve"),
     (searching, "strength_of", "how far pixels stand out"),
     (searching, "peaks_of", "candidates"),
     (searching, "_features", "measure candidates"),

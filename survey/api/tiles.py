@@ -9,29 +9,29 @@ from typing import cast
 
 import geopandas as gpd
 import numpy as np
-import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
 from survey.api.judging import Measure, OwnModel, first_stage, judge, wanted_classes
+from survey.api.looking import Looked, look_at
 from survey.detection.classifier import EMITTED, Detection
 from survey.detection.objects import outline_of, to_polygon
 from survey.detection.patches import ANGLES, RADII, polar_samples
 from survey.detection.scales import Pass, plan_passes
-from survey.detection.search import Found, octaves_of, search
+from survey.detection.search import Found, joined, search
 from survey.errors import ImageryError, ModelError
 from survey.hazards import classes
 from survey.heap import give_back
-from survey.imagery.chips import Chip, level_grid, read_chip
+from survey.imagery.chips import level_grid
+from survey.imagery.grid import Grid
 from survey.imagery.salvage import Unread, salvage_chip
 from survey.imagery.scene import Role, Scene
 from survey.imagery.tiles import Tile, Tiling, cut
-from survey.imagery.trust import held_open
-from survey.imagery.visibility import CellBlock, Visibility, assess_cells, cell_pixels, join_cells, reach_pixels
+from survey.imagery.visibility import CellBlock, Visibility, cell_pixels
 from survey.layers import SIGHTINGS, conform
 from survey.memory.modelfile import Model
 
-# Side of the pieces in which a tile is looked at, a third of a tile: what is held in memory at once, and near the
+# Side of the pieces in which a tile is searched, a third of a tile: what is held in memory at once, and near the
 # processor.
 _PART = 1366
 
@@ -120,16 +120,8 @@ def survey_tile(
         Pixels cannot be read.
     """
     start = time.perf_counter()
-    with held_open():
-        # No name here holds a chip, so that its pixels can go as soon as they are not needed any more.
-        parts = [
-            _survey_chip(
-                scene, a_pass, part, read_chip(scene, a_pass.level, _window(a_pass, part), _roles(model)),
-                (model, visibility),
-            )
-            for part in tile.parts(_PART)
-        ]  # fmt: skip
-    return replace(_joined(parts), seconds=time.perf_counter() - start)
+    looked = look_at(scene, a_pass, tile, (_roles(model), visibility or Visibility()))
+    return replace(_searched(scene, a_pass, tile, model, looked), seconds=time.perf_counter() - start)
 
 
 def survey_damaged_tile(
@@ -137,58 +129,55 @@ def survey_damaged_tile(
 ) -> TileResult:
     """Survey one tile block by block: blocks that cannot be read are left out, and named in the result."""
     start = time.perf_counter()
-    parts = []
-    with held_open():
-        for part in tile.parts(_PART):
-            chip, unread = salvage_chip(scene, a_pass.level, _window(a_pass, part), _roles(model))
-            parts.append(replace(_survey_chip(scene, a_pass, part, chip, (model, visibility)), unread=unread))
-    return replace(_joined(parts), seconds=time.perf_counter() - start)
+    looked = look_at(scene, a_pass, tile, (_roles(model), visibility or Visibility()), salvage_chip)
+    return replace(_searched(scene, a_pass, tile, model, looked), seconds=time.perf_counter() - start)
 
 
-def _joined(parts: Sequence[TileResult]) -> TileResult:
-    """Results of the parts of a tile as one."""
-    full = [part.sightings for part in parts if len(part.sightings)]
-    sightings = pd.concat(full, ignore_index=True) if len(full) > 1 else (full or [parts[0].sightings])[0]
-    cells = join_cells([part.cells for part in parts if part.cells is not None])
-    unread = tuple(dict.fromkeys(one for part in parts for one in part.unread))
-    return TileResult(sightings, cells, 0.0, unread)
-
-
-def _window(a_pass: Pass, tile: Tile) -> tuple[int, int, int, int]:
-    halo = max(a_pass.halo, reach_pixels(a_pass.gsd_m)) if a_pass.finest else a_pass.halo
-    return tile.window(halo, a_pass.multiple)
+def _searched(scene: Scene, a_pass: Pass, tile: Tile, model: Model, looked: Looked) -> TileResult:
+    """Search a tile that was looked at, part by part."""
+    # Blocks that the reader decoded and let go are many and small: the heap would hold them beneath what comes now.
+    give_back()
+    judged = [one for part in tile.parts(_PART) if (one := _judged(a_pass, part, model, looked)) is not None]
+    sightings = SIGHTINGS.empty(scene.grid.crs)
+    if judged:
+        found, probability, codes = zip(*judged, strict=True)
+        emitted = joined(found), np.concatenate(probability), np.concatenate(codes)
+        sightings = _sightings(scene, level_grid(scene, a_pass.level), looked, emitted)
+    return TileResult(sightings, looked.cells, 0.0, looked.unread)
 
 
 def _roles(model: Model) -> tuple[Role, ...]:
     return cast("tuple[Role, ...]", model.roles)
 
 
-def _survey_chip(
-    scene: Scene, a_pass: Pass, tile: Tile, chip: Chip, how: tuple[Model, Visibility | None]
-) -> TileResult:
-    model, visibility = how
-    cells = None
-    if a_pass.finest:
-        cells = assess_cells(chip, tile, cell_pixels(a_pass.gsd_m), _roles(model), visibility or Visibility())
-    if not chip.valid.any():
-        return TileResult(SIGHTINGS.empty(scene.grid.crs), cells, 0.0)
-    # Blocks that the reader decoded and let go are many and small: the heap would hold them beneath what comes now.
-    give_back()
-    octaves = octaves_of(chip.pixels, chip.valid, a_pass)
-    # From here on only channels are looked at; the pixels would be a sixth of all that a tile needs.
-    chip = replace(chip, pixels=np.empty((0, 0, 0), np.uint8))
-    core = (tile.row0, tile.row1, tile.col0, tile.col1)
-    found = search(octaves, chip.valid, (chip.row, chip.col), core, a_pass, first_stage(model))
+def _judged(
+    a_pass: Pass, part: Tile, model: Model, looked: Looked
+) -> tuple[Found, NDArray[np.float64], NDArray[np.object_]] | None:
+    """What is emitted in a part of a tile, how probable it is and of which class; None where nothing is valid."""
+    corner = looked.corner
+    core = (part.row0, part.row1, part.col0, part.col1)
+    if not looked.valid[core[0] - corner[0] : core[1] - corner[0], core[2] - corner[1] : core[3] - corner[1]].any():
+        return None
+    found = search(looked.octaves, looked.valid, corner, core, a_pass, first_stage(model))
     if isinstance(model, OwnModel):
-        found = with_measures(found, octaves, (chip.row, chip.col), model.measures)
+        found = with_measures(found, looked.octaves, corner, model.measures)
     probability, codes = judge(found.features, found.diameter_m, found.strength, model, least=EMITTED)
     emitted = probability >= EMITTED
-    found, probability, codes = found.take(emitted), probability[emitted], codes[emitted]
-    sightings = _outlined(found, probability, octaves, chip, scene)
+    return found.take(emitted), probability[emitted], codes[emitted]
+
+
+def _sightings(
+    scene: Scene,
+    grid: Grid,
+    looked: Looked,
+    judged: tuple[Found, NDArray[np.float64], NDArray[np.object_]],
+) -> gpd.GeoDataFrame:
+    """Outline what is emitted: layers.SIGHTINGS."""
+    found, probability, codes = judged
+    sightings = _outlined(found, probability, looked, grid, scene)
     sightings["class_code"] = codes
-    sightings["family"] = [classes()[code].family for code in sightings["class_code"]]
-    table = conform(sightings, SIGHTINGS, crs=scene.grid.crs)
-    return TileResult(table, cells, 0.0)
+    sightings["family"] = [classes()[code].family for code in codes]
+    return conform(sightings, SIGHTINGS, crs=scene.grid.crs)
 
 
 def with_measures(
@@ -242,30 +231,31 @@ def _answer(measure: Measure, patches: NDArray[np.float32]) -> NDArray[np.float3
 def _outlined(
     found: Found,
     probability: NDArray[np.float64],
-    octaves: Mapping[int, NDArray[np.uint8]],
-    chip: Chip,
+    looked: Looked,
+    grid: Grid,
     scene: Scene,
 ) -> gpd.GeoDataFrame:
     level_row, level_col = found.level_pixel()
-    down, across = scene.grid.height / chip.grid.height, scene.grid.width / chip.grid.width
+    down, across = scene.grid.height / grid.height, scene.grid.width / grid.width
     polygons, sizes = [], []
     for i in range(len(probability)):
         octave = int(found.octave[i])
-        top, left = chip.row >> octave, chip.col >> octave
+        top, left = looked.corner[0] >> octave, looked.corner[1] >> octave
         outline = outline_of(
-            octaves[octave], int(found.row[i]) - top, int(found.col[i]) - left, float(found.diameter_px[i])
+            looked.octaves[octave], int(found.row[i]) - top, int(found.col[i]) - left, float(found.diameter_px[i])
         )
-        pixel_m = chip.grid.gsd_m * 2**octave
-        polygon = to_polygon(outline)
-        points = (shapely.get_coordinates(polygon) + np.array([left, top])) * 2**octave
-        polygons.append(shapely.Polygon(np.column_stack(chip.grid.to_ground(points[:, 0], points[:, 1]))))
-        sizes.append((outline.length_px * pixel_m, outline.width_px * pixel_m, polygon.area * pixel_m**2))
+        pixel_m = grid.gsd_m * 2**octave
+        # Counted from the scene's origin, so that no sum depends on where the tile lies.
+        points = shapely.get_coordinates(to_polygon(outline)) + np.array([left, top])
+        area = shapely.area(shapely.Polygon(points)) * pixel_m**2
+        sizes.append((outline.length_px * pixel_m, outline.width_px * pixel_m, area))
+        polygons.append(shapely.Polygon(np.column_stack(grid.to_ground(*(points * 2**octave).T))))
     length, width, area = np.array(sizes).reshape(-1, 3).T
     return gpd.GeoDataFrame(
         {
             "image": np.full(len(polygons), scene.name, dtype=object),
-            "row": np.floor((level_row + 0.5) * down).astype(np.int64) if chip.grid != scene.grid else level_row,
-            "col": np.floor((level_col + 0.5) * across).astype(np.int64) if chip.grid != scene.grid else level_col,
+            "row": np.floor((level_row + 0.5) * down).astype(np.int64) if grid != scene.grid else level_row,
+            "col": np.floor((level_col + 0.5) * across).astype(np.int64) if grid != scene.grid else level_col,
             "probability": probability,
             "length_m": length,
             "width_m": width,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 # Half side of the window an outline is sought in, in diameters.
 _REACH = 1.6
 _BACKGROUND_FROM = 1.1
+# Parts of a pixel that the corners of a disc are held to.
+_STEPS = 64
 
 
 @dataclass(frozen=True)
@@ -38,25 +41,38 @@ def outline_of(octave: NDArray[np.uint8], row: int, col: int, diameter_px: float
     diameter_px : float
     """
     half = int(np.ceil(_REACH * diameter_px))
-    window = octave[max(0, row - half) : row + half + 1, max(0, col - half) : col + half + 1].astype(np.float32)
-    centre = (row - max(0, row - half), col - max(0, col - half))
-    down, across = np.ogrid[: window.shape[0], : window.shape[1]]
-    distance = np.hypot(down - centre[0], across - centre[1])
-    background = window[distance >= _BACKGROUND_FROM * diameter_px]
-    core = window[distance <= max(1.0, 0.25 * diameter_px)]
-    if background.size and core.size:
-        mean, spread = background.mean(axis=0), background.std(axis=0) + 2.0
-        direction = (core.mean(axis=0) - mean) / spread**2
-        projected = ((window - mean) * direction).sum(axis=2)
-        level = 0.5 * ((core.mean(axis=0) - mean) * direction).sum()
-        mask = ((projected >= level) & (distance <= _REACH * diameter_px)).astype(np.uint8)
-        found = _component(mask, centre, diameter_px)
+    top, left = max(0, row - half), max(0, col - half)
+    window = octave[top : row + half + 1, left : col + half + 1]
+    centre = (row - top, col - left)
+    seen = tuple(slice(half - at, half - at + size) for at, size in zip(centre, window.shape, strict=False))
+    masks = _masks(half, diameter_px)
+    core, background = (np.ascontiguousarray(mask[seen]) for mask in masks[:2])
+    if background.any():
+        mean, spread = (one[:, 0] for one in cv2.meanStdDev(window, mask=background))
+        off = cv2.meanStdDev(window, mask=core)[0][:, 0] - mean
+        direction = off / (spread + 2.0) ** 2
+        # From the ground's mean halfway to the centre's, along the direction in which they differ.
+        level = np.float32((direction * (mean + 0.5 * off)).sum())
+        along = sum(window[..., band] * np.float32(share) for band, share in enumerate(direction))
+        found = _component(((along >= level) & masks[2][seen]).view(np.uint8), centre, diameter_px)
         if found is not None:
-            found.ring[:] += (col - centre[1], row - centre[0])
+            found.ring[:] += (left, top)
             return found
     angle = np.linspace(0, 2 * np.pi, 17)[:-1]
-    ring = np.column_stack([np.cos(angle), np.sin(angle)]) * diameter_px / 2 + (col + 0.5, row + 0.5)
+    # In whole steps, or the last digit of its area would depend on where the tile begins.
+    ring = np.rint(np.column_stack([np.cos(angle), np.sin(angle)]) * diameter_px / 2 * _STEPS) / _STEPS
+    ring += (col + 0.5, row + 0.5)
     return Outline(ring, diameter_px, diameter_px)
+
+
+@lru_cache(maxsize=64)
+def _masks(half: int, diameter_px: float) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]:
+    """Centre, surround, and all that an outline may hold, of a window of twice ``half`` and one pixels."""
+    down, across = np.ogrid[-half : half + 1, -half : half + 1]
+    distance = np.hypot(down, across)
+    core = distance <= max(1.0, 0.25 * diameter_px)
+    background = distance >= _BACKGROUND_FROM * diameter_px
+    return core.view(np.uint8), background.view(np.uint8), np.asarray(distance <= _REACH * diameter_px)
 
 
 def _component(mask: NDArray[np.uint8], centre: tuple[int, int], diameter_px: float) -> Outline | None:

@@ -139,6 +139,11 @@ def search(
                 features=_features(octaves, octave, peaks, across),
             )
         )
+    return joined(parts)
+
+
+def joined(parts: Sequence[Found]) -> Found:
+    """Candidates of at least one part as one."""
     return Found(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])})
 
 
@@ -265,5 +270,4 @@ def search_picture(
         parts.append(found)
         right.append((col + 0.5) * side * gsd_m)
         down.append((row + 0.5) * side * gsd_m)
-    joined = Found(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])})
-    return joined, np.concatenate(right), np.concatenate(down)
+    return joined(parts), np.concatenate(right), np.concatenate(down)

@@ -1,0 +1,121 @@
+"""What is kept of a tile's pixels: its channels at every octave, which of them are valid, and what could be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from survey.detection.channels import channels_of, fill_invalid, pyramid
+from survey.detection.scales import Pass
+from survey.imagery.chips import Chip, read_chip
+from survey.imagery.salvage import Unread
+from survey.imagery.scene import Role, Scene
+from survey.imagery.tiles import Tile
+from survey.imagery.trust import held_open
+from survey.imagery.visibility import CellBlock, Visibility, assess_cells, cell_pixels, join_cells, reach_pixels
+
+# Rows that are read at once: pixels of a whole tile would be a third of all the memory it takes.
+_SLAB = 768
+
+Window = tuple[int, int, int, int]
+Reader = Callable[[Scene, int, Window, Sequence[Role]], tuple[Chip, tuple[Unread, ...]]]
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A tile and its halo, as the search sees them.
+
+    Attributes
+    ----------
+    octaves : mapping of int to uint8 array, shape (row, col, channel)
+        Channels; octave 0 is the level itself.
+    valid : bool array, shape (row, col)
+        At the level.
+    corner : (row, col)
+        First pixel, pixels of the level; negative where the halo reaches past the scene.
+    cells : CellBlock or None
+        None but in the finest pass.
+    unread : tuple of Unread
+    """
+
+    octaves: Mapping[int, NDArray[np.uint8]]
+    valid: NDArray[np.bool_]
+    corner: tuple[int, int]
+    cells: CellBlock | None
+    unread: tuple[Unread, ...]
+
+
+def whole_chip(scene: Scene, level: int, window: Window, roles: Sequence[Role]) -> tuple[Chip, tuple[Unread, ...]]:
+    """Read a window, or raise where a block of it cannot be read; see :func:`survey.imagery.chips.read_chip`."""
+    return read_chip(scene, level, window, roles), ()
+
+
+def look_at(
+    scene: Scene, a_pass: Pass, tile: Tile, visibility: tuple[tuple[Role, ...], Visibility], read: Reader = whole_chip
+) -> Looked:
+    """Read a tile with its halo, every pixel once, some rows at a time.
+
+    Parameters
+    ----------
+    scene : Scene
+    a_pass : Pass
+    tile : Tile
+    visibility : (roles, Visibility)
+        Bands that are read, and how it is judged what could be seen on them.
+    read : callable
+        :func:`whole_chip`, or :func:`survey.imagery.salvage.salvage_chip` for a damaged raster.
+
+    Raises
+    ------
+    ImageryError
+        Pixels cannot be read.
+    """
+    roles, _ = visibility
+    halo = max(a_pass.halo, reach_pixels(a_pass.gsd_m)) if a_pass.finest else a_pass.halo
+    window = tile.window(halo, a_pass.multiple)
+    row0, row1, col0, col1 = window
+    channels: NDArray[np.uint8] | None = None
+    valid = np.empty((row1 - row0, col1 - col0), bool)
+    cells: list[CellBlock] = []
+    unread: dict[Unread, None] = {}
+    with held_open():
+        for rows, reach in _slabs(window, a_pass):
+            chip, lost = read(scene, a_pass.level, (*reach, col0, col1), roles)
+            unread |= dict.fromkeys(lost)
+            if a_pass.finest:
+                cells += _cells(chip, tile, rows, visibility)
+            made = channels_of(fill_invalid(chip.pixels, chip.valid, a_pass.multiple))
+            if channels is None:
+                channels = np.empty((*valid.shape, made.shape[2]), np.uint8)
+            inner = slice(rows[0] - reach[0], rows[1] - reach[0])
+            place = slice(rows[0] - row0, rows[1] - row0)
+            channels[place], valid[place] = made[inner], chip.valid[inner]
+    assert channels is not None
+    octaves = pyramid(channels, 1 + max(a_pass.octaves))
+    return Looked(octaves, valid, (row0, col0), join_cells(cells), tuple(unread))
+
+
+def _slabs(window: Window, a_pass: Pass) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """Rows of a window in turn, and the rows that are read for them: means of neighbours and of cells reach further."""
+    row0, row1, _, _ = window
+    step = -(-_SLAB // a_pass.multiple) * a_pass.multiple
+    beyond = reach_pixels(a_pass.gsd_m) if a_pass.finest else 0
+    beyond = max(1, -(-beyond // a_pass.multiple)) * a_pass.multiple
+    for top in range(row0, row1, step):
+        bottom = min(top + step, row1)
+        yield (top, bottom), (max(row0, top - a_pass.multiple), min(row1, bottom + beyond))
+
+
+def _cells(
+    chip: Chip, tile: Tile, rows: tuple[int, int], visibility: tuple[tuple[Role, ...], Visibility]
+) -> list[CellBlock]:
+    """What could be seen in the part of the core that lies in some rows; nothing where none does."""
+    top, bottom = max(rows[0], tile.row0), min(rows[1], tile.row1)
+    if top >= bottom:
+        return []
+    part = Tile(tile.level, top, bottom, tile.col0, tile.col1)
+    roles, how = visibility
+    return [assess_cells(chip, part, cell_pixels(chip.grid.gsd_m), roles, how)]
