@@ -39,6 +39,8 @@ from survey.memory.labelling import label_candidates, labelled
 _STRONG = 3.0
 _STRONGEST_SHARE = 0.97
 _NEAR = 1.2
+# Outlines that share less than this of the ground of both are another opinion of where the object lies.
+_SAME_OUTLINE = 0.75
 
 
 @dataclass
@@ -255,7 +257,13 @@ def _against_memory(
         before: Any = known.iloc[match[number]]
         ids.append(before["example_id"])
         was_rejected = before["event"] == "reject"
-        if rejected == was_rejected and (rejected or before["class_code"] == label["class_code"]):
+        same = rejected == was_rejected and (rejected or before["class_code"] == label["class_code"])
+        if same and _redrawn(label, before):
+            sentence = f"The memory knows it (example {before['example_id']}) with another outline; this one holds now."
+            audited.note(label, "duplicate", "accepted", sentence)
+            events.append(event if rejected else "edit")
+            continue
+        if same:
             audited.note(label, "duplicate", "merged", f"The memory knows it (example {before['example_id']}).")
             events.append("")
             continue
@@ -268,6 +276,17 @@ def _against_memory(
         events.append("" if action == "refused" else event if rejected else "edit")
     labels = labels.assign(example_id=ids, event=events)
     return labels[labels["event"] != ""].reset_index(drop=True)
+
+
+def _redrawn(label: Any, before: Any) -> bool:
+    """Whether a label draws an object the memory knows in another way: not a point, and clearly another outline."""
+    if label["is_point"]:
+        return False
+    if before["is_point"]:
+        return True
+    both = shapely.intersection(label["local"], before["local"]).area
+    either = label["local"].area + before["local"].area - both
+    return bool(both < _SAME_OUTLINE * either)
 
 
 def example_id(label: Any) -> str:

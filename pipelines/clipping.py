@@ -270,4 +270,6 @@ def known_here(examples: pd.DataFrame, placed: Placed) -> pd.DataFrame:
     flat = gpd.GeoSeries(mine.geometry, crs="EPSG:4326").to_crs(placed.scene.grid.crs).to_numpy()
     local = shapely.transform(flat, lambda points: _to_local(placed.scene.grid, points)) if len(mine) else flat
     centre = shapely.centroid(local)
-    return pd.DataFrame(mine.drop(columns="geometry")).assign(x_m=shapely.get_x(centre), y_m=shapely.get_y(centre))
+    return pd.DataFrame(mine.drop(columns="geometry")).assign(
+        x_m=shapely.get_x(centre), y_m=shapely.get_y(centre), local=local
+    )

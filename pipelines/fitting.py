@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 
+from pipelines.measuring import Rows
 from pipelines.remembered import Remembered
 from survey.api import Model, judge, sizes_of
 from survey.detection.classifier import EMITTED, probability_of
@@ -50,7 +51,7 @@ class Challenger:
     elder : Model or None
     elder_file : bytes
     shift : float
-        Added to the logits of the elder.
+        Added to the logits of the elder at the sizes that both look for.
     card : mapping
     reference : float32 array
     """
@@ -64,6 +65,24 @@ class Challenger:
     shift: float
     card: Mapping[str, Any]
     reference: NDArray[np.float32]
+
+    def answers(self, rows: Rows, scales_by_class: Mapping[str, tuple[float, ...]]) -> NDArray[np.float64]:
+        """Probability of each row, as a survey with the model gives it.
+
+        Parameters
+        ----------
+        rows : Rows
+        scales_by_class : mapping of class code to diameters in metres
+            Of the classes it has learned.
+        """
+        elder = self.elder
+        older = {} if elder is None else dict(elder.scales_by_class)
+        card = {"scales_by_class": dict(scales_by_class), "elder": {"shift": self.shift}}
+        model = Model(
+            "", "", (), {**older, **scales_by_class}, 0.0, FEATURE_SET,
+            self.fitted.hazard, self.fitted.namer, self.fitted.calibration, card, elder,
+        )  # fmt: skip
+        return judge(rows.features, rows.diameter_m, rows.strength, model)[0]
 
     def write(self, folder: Path, version: str, verdict: Mapping[str, Any]) -> Path:
         """Write the model file under a temporary name in a folder."""
@@ -184,13 +203,13 @@ def _shift(elder: Model, data: Remembered) -> float:
 
     On ground where a person looked at everything and found none, the probabilities it gives say how many it expects.
     They are shifted until no more than one beyond what was found is expected there: a change of prior odds (Saerens,
-    Latinne and Decaestecker 2002, doi:10.1162/089976602753284446). What it is sure of stays sure; doubts fall below
-    notice. It is never raised.
+    Latinne and Decaestecker 2002, doi:10.1162/089976602753284446). It is never raised, and it holds at the sizes that
+    the new model looks for, too: of the other sizes it has learned nothing, and what was known of them stays.
     """
     rows = data.rows
     negative = rows.codes == ""
     probability, codes = judge(rows.features[negative], rows.diameter_m[negative], rows.strength[negative], elder)
-    looked = np.isin(rows.diameter_m[negative], sizes_of(elder))
+    looked = np.isin(rows.diameter_m[negative], sorted({*sizes_of(elder)} & {*data.own_sizes}))
     claimed = looked & (probability >= EMITTED) & ~np.isin(codes.astype(str), list(data.counts))
     weights = rows.weights[negative][claimed]
     odds = logit(np.clip(probability[claimed], _EDGE, 1 - _EDGE))

@@ -88,7 +88,10 @@ def command(
         reviewed_everything=reviewed_everything, site=site, site_fields=tuple(site_field.split(",")),
         new_classes=tuple(new_class or ()), bands=bands, policy=_policy(accept, fix), audit=audit, wait_s=wait,
     )  # fmt: skip
-    show(learn(request, say=typer.echo))
+    learned = learn(request, say=typer.echo)
+    show(learned)
+    if learned.segment is not None:
+        typer.echo(f"Next: survey train --memory {memory} --models models")
 
 
 def _policy(accept: list[str] | None, fix: list[str] | None) -> Policy:
@@ -209,8 +212,8 @@ def learn(request: Request, say: Callable[[str], None] = lambda _: None) -> Lear
         total = counted(open_memory(request.memory).examples())
     if not ground.hectares and reviewed is None:
         notes.append(
-            "No reviewed ground: nothing was learned of what is no object. Give --reviewed FILE, or "
-            "--reviewed-everything where the whole of every image was looked at."
+            "No reviewed ground: of what is no object nothing was learned but what was rejected. Give --reviewed FILE, "
+            "or --reviewed-everything where the whole of every image was looked at."
         )
     return Learned(segment, counted(table), problems, audit_path, ground.hectares, total, tuple(notes))
 
@@ -373,6 +376,8 @@ def _write_audit(request: Request, problems: gpd.GeoDataFrame) -> Path | None:
 
     path = request.audit or request.memory / "audit.gpkg"
     if not len(problems):
+        # What an earlier batch had wrong is no answer about this one.
+        path.unlink(missing_ok=True)
         return None
     with whole(path) as partial:
         partial.unlink()
@@ -384,7 +389,10 @@ def show(learned: Learned) -> None:
     """Print what was learned, what was wrong, and what to do next."""
     for name, n in learned.counts.items():
         typer.echo(f"{name}: {n} learned, {learned.total.get(name, n)} in the memory")
-    if learned.segment is None:
+    refused = learned.problems["action"].eq("refused").any() if len(learned.problems) else False
+    if learned.segment is None and refused:
+        typer.echo("Nothing was learned: the labels that are new were refused, for the reasons below.")
+    elif learned.segment is None:
         typer.echo("Nothing new: the memory knows all of it.")
     elif learned.reviewed_ha:
         typer.echo(f"reviewed ground: {learned.reviewed_ha:.4f} ha")
@@ -395,5 +403,3 @@ def show(learned: Learned) -> None:
         typer.echo(f"Look at them in QGIS: {learned.audit_path}")
     for note in learned.notes:
         typer.echo(note)
-    if learned.segment is not None:
-        typer.echo("Next: survey train --memory DIR --models DIR")

@@ -40,6 +40,7 @@ from survey.detection.scales import nearest_scale
 from survey.detection.search import FirstStage
 from survey.memory.calibration import Places, best_of_places
 from survey.memory.committee import Committee
+from survey.memory.drift import background
 from survey.memory.labelling import NOTHING
 from survey.memory.modelfile import Judges, save_model
 from survey.memory.negatives import fit_pilot
@@ -49,8 +50,8 @@ from survey.provenance import file_identity
 
 BAND_SETS = {"rgb": ("red", "green", "blue"), "cir": ("nir", "green", "blue"), "thermal": ("thermal",)}
 
-# Small networks alone, taught briefly: trees, wider networks and more epochs learn the drawing more than the object, and
-# find less of what another hand has drawn (docs/detection.md).
+# Small networks alone, taught briefly: trees, wider networks and more epochs learn the drawing more than the object,
+# and find less of what another hand has drawn (docs/detection.md).
 _DRAWN_TRAINING = Training(committee=Committee(iterations=0, networks=3, hidden=(64, 32), epochs=7))
 # Few labels: small trees and small networks, held-out groups of one session and zone each.
 _THERMAL_TRAINING = Training(
@@ -64,7 +65,7 @@ TRAINING = {"rgb": _DRAWN_TRAINING, "cir": _DRAWN_TRAINING, "thermal": _THERMAL_
 # The share of the pictures that is searched in full, to fit the pilot that thins out the others.
 _PILOT_SHARE = 10
 
-_NUMBER = {"rgb": 4, "cir": 4, "thermal": 3}
+_NUMBER = {"rgb": 4, "cir": 4, "thermal": 4}
 
 OWN_BANDS = {"brighton": "rgb", "seneca": "cir"}
 """Sites whose photographs have the very bands of a model: it is measured on them, held out."""
@@ -166,6 +167,8 @@ def fit_model(
     }
     if stage.sieve is not None:
         card["sieve"] = {"least": stage.least, "objects_kept": OBJECTS_KEPT}
+    nothing = codes == NOTHING
+    card["background"] = background(features[nothing], weights[nothing], sites[nothing])
     reference = features[np.random.default_rng(0).permutation(len(features))[:32]]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.survey-model"

@@ -140,7 +140,7 @@ def measure_memory(
                 current = set(table["clip_id"].iloc[stale[segment.name]])
                 if rows is not None:
                     fresh[0] = rows.take(~pd.Series(rows.clip).isin(current).to_numpy())
-                rows = _joined(fresh)
+                rows = joined(fresh)
                 known = set(keys[segment.name])
                 _write(cache_path(memory, segment, search.roles), rows, known)
             if rows is not None:
@@ -148,7 +148,7 @@ def measure_memory(
     finally:
         if pool is not None:
             pool.shutdown(cancel_futures=True)
-    return _once(_joined(parts)) if parts else _nothing()
+    return _once(joined(parts)) if parts else _nothing()
 
 
 def _with_roles(clips: pd.DataFrame, roles: Sequence[str]) -> pd.DataFrame:
@@ -217,7 +217,7 @@ def _tasks(
 def _measure_group(task: tuple[str, int, dict[str, pd.DataFrame], Search]) -> tuple[int, Rows]:
     path, group, near, search = task
     clips = [clip for clip in read_group(Path(path), group) if clip.clip_id in near]
-    return len(clips), _joined([measure_clip(clip, near[clip.clip_id], search) for clip in clips])
+    return len(clips), joined([measure_clip(clip, near[clip.clip_id], search) for clip in clips])
 
 
 def measure_clip(clip: Clip, near: pd.DataFrame, search: Search) -> Rows:
@@ -272,7 +272,8 @@ def _once(rows: Rows) -> Rows:
     return rows if keep.all() else rows.take(keep.to_numpy())
 
 
-def _joined(parts: Sequence[Rows]) -> Rows:
+def joined(parts: Sequence[Rows]) -> Rows:
+    """Rows of several tables as one."""
     full = [part for part in parts if len(part)] or list(parts[:1])
     if not full:
         return _nothing()

@@ -132,11 +132,11 @@ def draw(task: Task, stage: FirstStage, pilot: Pilot | None) -> Examples:
     if task.photo is not None:
         photo = _crop(task.photo, task.bands, rng)
         # Harmless things are drawn into half of them, or all that is drawn would be hazards.
-        settings = IntoSettings(
+        into = IntoSettings(
             objects_per_ha=_per_hectare(_IN_PHOTOS, photo.gsd_m), clutter=float(rng.integers(2)),
             site=_varied(site_of(task.seed)),
         )  # fmt: skip
-        drawn = draw_into(photo, settings, task.seed, open_ground(photo))
+        drawn = draw_into(photo, into, task.seed, open_ground(photo))
         return thinned(examples_of(drawn, Path(task.photo).parent.name, stage), pilot, task.seed)
     site = training_sites(1, first=task.seed)[0]
     settings = _scene_settings(task, rng, 1.0).model_copy(update={"site": _varied(site)})

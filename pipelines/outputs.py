@@ -96,7 +96,7 @@ def write_outputs(job: Job, opened: Opened, journal: Journal, made: Made) -> Sum
     totals: dict[str, Any] = {
         "n_tiles": made.n_tiles,
         "n_failed": made.n_failed,
-        "n_objects": len(layers["hazard_objects"]),
+        "n_objects": int((layers["hazard_objects"]["verification"] != "rejected").sum()),
         "n_candidates": len(layers["candidates"]),
         "n_areas": len(layers["hazard_areas"]),
         "threshold": made.threshold,
@@ -111,6 +111,7 @@ def write_outputs(job: Job, opened: Opened, journal: Journal, made: Made) -> Sum
         model=opened.model.card,
         totals=totals,
         problems=problems,
+        notes=journal.get("strange_ground", []),
     )
     names = ("survey.gpkg", "survey.qgs", "districts.csv", "report.html", "run.json")
     paths = tuple(folder / name for name in names)

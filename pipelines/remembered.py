@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.neural_network import MLPClassifier
 
 from pipelines.learn import DEFAULT_LEAST, least_for, wanted_sizes
-from pipelines.measuring import Rows, Search, measure_memory
+from pipelines.measuring import Rows, Search, joined, measure_memory
 from survey.api import Model, load_model, sizes_of
 from survey.detection.features import FEATURE_SET
 from survey.errors import ModelError
@@ -65,6 +65,9 @@ class Remembered:
         Objects of classes that are left to the model before, which knows them better.
     begun_with : Model or None
         Shipped model whose networks those of a model of few objects begin with.
+    kept : Rows or None
+        Candidates on objects that are remembered and not learned: of classes with too few examples, or left to the
+        model before. They show whether that still finds them.
     """
 
     name: str
@@ -82,6 +85,7 @@ class Remembered:
     notes: tuple[str, ...]
     left: Mapping[str, int] = field(default_factory=dict)
     begun_with: Model | None = None
+    kept: Rows | None = None
 
     def without(self, codes: Collection[str], note: str) -> Remembered:
         """The same with some classes left to the model before; their objects are neither learned nor nothing."""
@@ -95,6 +99,7 @@ class Remembered:
             examples=self.examples[~self.examples["class_code"].isin(codes)].reset_index(drop=True),
             notes=(*self.notes, note),
             left={code: n for code, n in self.counts.items() if code in codes},
+            kept=joined([one for one in (self.kept, self.rows.take(named)) if one is not None]),
         )
 
     @property
@@ -222,7 +227,8 @@ def _grouped(
     name, roles, sizes, counts, least, shipped, notes = known
     hazards = hazards[hazards["class_code"].isin(counts)].copy()
     # Objects of classes with too few examples are neither learned nor taken for nothing.
-    rows = rows.take((rows.codes == "") | np.isin(rows.codes.astype(str), list(counts)))
+    used = (rows.codes == "") | np.isin(rows.codes.astype(str), list(counts))
+    kept, rows = rows.take(~used), rows.take(used)
     of_example = dict(zip(rows.example, rows.clip, strict=True))
     of_image = clips.drop_duplicates("image_digest").set_index("image_digest")["clip_id"]
     # An object without any candidate counts as missed, on a clip of its image.
@@ -237,5 +243,5 @@ def _grouped(
     hazards["group"] = hazards["clip"].map(of_clip)
     return Remembered(
         name, roles, sizes, counts, least, rows, of_clip.reindex(rows.clip).to_numpy(object),
-        hazards.reset_index(drop=True), clips, sentence, shipped, memory, notes,
+        hazards.reset_index(drop=True), clips, sentence, shipped, memory, notes, kept=kept,
     )  # fmt: skip

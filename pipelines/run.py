@@ -115,7 +115,9 @@ def survey_job(job: Job, how: How, watch: Watch) -> Summary:
         for sentence in begin(job, opened, journal):
             watch.said(sentence)
         remember(job, opened, journal)
-        for sentence in strange_ground(opened):
+        strange = list(strange_ground(opened))
+        journal.set("strange_ground", strange)
+        for sentence in strange:
             watch.said(sentence)
         survey_tiles(job, opened, journal, how, watch)
         if how.stopped_by():

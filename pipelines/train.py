@@ -63,7 +63,7 @@ def command(
     if as_json:
         typer.echo(json.dumps(trained.verdict, indent=1, allow_nan=False))
     else:
-        show(trained)
+        show(trained, models)
 
 
 @dataclass(frozen=True)
@@ -184,8 +184,8 @@ def export_rows(request: Request, path: Path) -> str:
     return f"{path}: X {rows.features.shape}, y ('' is no object), groups, weights, diameter_m, example, clip"
 
 
-def show(trained: Trained) -> None:
-    """Print the comparison and the verdict."""
+def show(trained: Trained, models: Path) -> None:
+    """Print the comparison, the verdict, and how the model is used."""
     import sys
 
     from rich.box import SIMPLE
@@ -209,14 +209,23 @@ def show(trained: Trained) -> None:
     console.print(table)
     for note in verdict["notes"]:
         typer.echo(note)
+    kept = verdict.get("kept")
+    if kept is not None:
+        typer.echo(
+            f"Of {kept['objects']} remembered objects of classes it has not learned ({kept['classes']}) it shows "
+            f"{kept['challenger']}, {kept['by']} {kept['champion']}."
+        )
     for sentence in verdict["against"]:
         typer.echo(f"Against it: {sentence}.")
     if trained.promoted:
         typer.echo(f"{trained.version} is promoted: {verdict['why']}.")
+        typer.echo(f'A job surveys with it where its file says: [model] path = "{models}"')
     else:
+        file = models / "versions" / f"{trained.version}.survey-model"
         typer.echo(
-            f"{trained.version} is kept but not promoted. `survey models show {trained.version}` has its card; "
-            f'`survey models promote {trained.version} --why "..."` promotes it all the same.'
+            f"{trained.version} is kept but not promoted. `survey models show {trained.version} --models {models}` has "
+            f"its card, a job can try it ([model] path = \"{file}\"), and `survey models promote {trained.version} "
+            f'--models {models} --why "..."` promotes it all the same.'
         )
 
 

@@ -26,6 +26,9 @@ _UNFAIR = {
 _PERFECT = 0.95
 """Average precision from which a model need not be surely better than a floor that is as good."""
 
+SHOWN = 0.5
+"""Probability from which a survey shows an object unless its job says otherwise."""
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
@@ -83,6 +86,12 @@ def hold_trial(
             f"it does not know {', '.join(sorted(lost))}, which {champion.version} knows and which cannot be kept (it "
             "was trained on another version of the features)"
         )
+    kept = None if champion is None else _kept(data, champion, challenger)
+    if kept is not None and kept["challenger"] < kept["champion"]:
+        against.append(
+            f"of {kept['objects']} remembered objects of classes it has not learned ({kept['classes']}) it shows "
+            f"{kept['challenger']}, {kept['by']} {kept['champion']}"
+        )
     batches = _batches(data, challenger, settings)
     for name, figures in batches.items():
         against.append(
@@ -105,8 +114,33 @@ def hold_trial(
         "champion": None if champion is None else champion.version,
         "champion_answers": kind,
         "doubtful": batches,
+        "kept": kept,
         "settings": settings.model_dump(),
     }
+
+
+def _kept(data: Remembered, champion: Model, challenger: Challenger) -> dict[str, Any] | None:
+    """How many remembered objects of classes that are not learned are shown before and after; None without any.
+
+    Neither has learned them here: the champion, and the challenger that stands on it, answer for them as they are.
+    """
+    rows = data.kept
+    if rows is None or champion.feature_set != FEATURE_SET or challenger.elder is None:
+        return None
+    rows = rows.take(np.isin(rows.codes.astype(str), champion.classes))
+    if not len(rows):
+        return None
+    number = np.unique(rows.example.astype(str), return_inverse=True)[1]
+    shown = {}
+    for name, answers in (
+        ("champion", judge(rows.features, rows.diameter_m, rows.strength, champion)[0]),
+        ("challenger", challenger.answers(rows, data.sizes_by_class)),
+    ):
+        best = np.zeros(number.max() + 1)
+        np.maximum.at(best, number, answers)
+        shown[name] = int((best >= SHOWN).sum())
+    listed = ", ".join(sorted({str(code) for code in rows.codes}))
+    return {"objects": int(number.max()) + 1, "classes": listed, "by": champion.version, **shown}
 
 
 def _champion_answers(

@@ -138,7 +138,7 @@ def run_record(
         One per image: ``path`` (absolute, or relative to the output folder), and what is known of it
         (``name``, ``bytes``, ``sha256``, ``gsd_cm``, ``crs``, ``status``, ``reason``, ``acquired_at``).
     more
-        ``model`` (its card), ``totals``, ``districts``, ``problems`` ...
+        ``model`` (its card), ``totals``, ``districts``, ``problems``, ``notes`` (sentences) ...
     """
     started, finished = times
     return {

@@ -41,6 +41,12 @@ def on_top(shift):
     return replace(YOUNGER, scales_by_class=known, card=card, elder=ELDER)
 
 
+def _never():
+    """A classifier that takes nothing for a hazard object."""
+    features = np.array([[0.0, 0.0], [1e6, 0.0]], np.float32)
+    return LogisticRegression().fit(features, [False, True])
+
+
 def said(features, diameters, asked, strength=5.0):
     rows = np.array(features, np.float32)
     return judge(rows, np.array(diameters), np.full(len(rows), strength), asked)
@@ -57,9 +63,12 @@ def test_the_elder_decides_where_the_younger_does_not_look():
 
 def test_what_reviewed_ground_showed_shifts_the_elders_probability_in_logits():
     shell = [1.0, -3.0]
-    (before,), _ = said([shell], [SHELL], on_top(0.0))
-    (after,), _ = said([shell], [SHELL], on_top(-1.5))
-    assert np.log(after / (1 - after)) == pytest.approx(np.log(before / (1 - before)) - 1.5)
+    alone, _ = said([shell], [MINE], replace(ELDER, scales_by_class={**ELDER.scales_by_class, "shell": (MINE, SHELL)}))
+    shifted = replace(on_top(-1.5), hazard=_never())
+    (after,), _ = said([shell], [MINE], shifted)
+    assert np.log(after / (1 - after)) == pytest.approx(np.log(alone[0] / (1 - alone[0])) - 1.5)
+    # At a size of which the younger has learned nothing the elder's word stands.
+    assert said([shell], [SHELL], on_top(-1.5))[0] == pytest.approx(said([shell], [SHELL], on_top(0.0))[0])
 
 
 def test_a_class_of_the_younger_is_never_taken_from_the_elder():

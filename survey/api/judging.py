@@ -146,8 +146,9 @@ def judge(
 ) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
     """Probability and class of candidates; where a model stands on an elder, the more probable of both.
 
-    The younger decides about the classes it knows, at the sizes it looks for them; the elder about the others, its
-    probabilities shifted by what reviewed ground showed of them (``card["elder"]["shift"]``, in logits).
+    The younger decides about the classes it knows, at the sizes it looks for them; the elder about the others. At
+    the sizes that both look for the elder's probabilities are shifted by what reviewed ground showed of them
+    (``card["elder"]["shift"]``, in logits); at the others they are as they were.
 
     Parameters
     ----------
@@ -171,11 +172,12 @@ def judge(
         codes[named] = name_of(features[named], model.namer)
         return probability, codes
     probability, codes = judge(features, diameter_m, strength, model.elder)
-    probability = expit(logit(np.clip(probability, _EDGE, 1 - _EDGE)) + float(model.card["elder"]["shift"]))
+    looked = np.isin(diameter_m, [size for code in model.own_classes for size in model.scales_by_class[code]])
+    shift = np.where(looked, float(model.card["elder"]["shift"]), 0.0)
+    probability = expit(logit(np.clip(probability, _EDGE, 1 - _EDGE)) + shift)
     mine = np.isin(codes, model.own_classes)
     elsewhere = ~np.isin(diameter_m, sizes_of(model.elder)) | (strength < model.elder.least_strength)
     probability[mine | elsewhere] = 0.0
-    looked = np.isin(diameter_m, [size for code in model.own_classes for size in model.scales_by_class[code]])
     own = np.zeros(len(probability))
     own[looked] = probability_of(features[looked], model.hazard, model.calibration, least)
     younger = own >= probability

@@ -19,6 +19,7 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 
 from survey.api.judging import Measure, OwnModel, feature_set_of
 from survey.api.tiles import with_measures
+from survey.detection.features import FEATURE_SET
 from survey.detection.scales import LADDER_M, plan_passes
 from survey.detection.search import FirstStage, octaves_of, search
 from survey.errors import LayerError, ModelError
@@ -28,15 +29,16 @@ from survey.imagery.scene import Role, Scene
 from survey.imagery.tiles import Tiling, cut
 from survey.memory import modelfile
 from survey.memory.calibration import Places, calibrated, platt
+from survey.memory.committee import networks_of
 from survey.memory.estimators import strange_types
 from survey.memory.labelling import NOTHING, UNDECIDED, Labelled, label_candidates, labelled
 from survey.memory.sizes import sizes_for
 from survey.memory.training import Fitted, Training, calibrate_on_objects, fit, recipe
-from survey.provenance import digest, software_version
+from survey.provenance import digest, file_identity, software_version
 
 _SEARCHABLE: tuple[tuple[Role, ...], ...] = (("red", "green", "blue"), ("nir", "green", "blue"), ("thermal",))
 _LEAST_STRENGTH = 2.0
-"""Strength from which something is a candidate, as in `survey learn`: no published figure."""
+"""Strength from which something is a candidate where no shipped model says: no published figure."""
 _NEGATIVES = 500
 """Negatives kept of one tile and size; each stands for as many as were left out."""
 _BLOCK_M = 25.0
@@ -98,12 +100,16 @@ def learn(
 ) -> OwnModel:
     """Learn a model from labelled scenes, in memory; nothing is remembered and no champion is asked.
 
+    `survey train` does more: it audits labels, learns from a memory of all that was ever labelled, keeps the classes
+    of the model before, and compares. Its groups are other ones, so that figures of both differ.
+
     Parameters
     ----------
     scenes : sequence of LabelledScene
     estimator : scikit-learn classifier with ``predict_proba``, optional
         Who says whether a candidate is a hazard object, and, a second copy of it, which class. It is cloned, not
-        fitted itself. Default: the committee of trees and networks that `survey train` fits.
+        fitted itself. Default: a committee of trees and networks, the networks of which begin with those of the shipped
+        model of these bands where that has not learned from the very images, as with `survey train`.
     measures : sequence of callables
         Measures of your own, beside the shipped ones; see :data:`survey.api.Measure`.
     version : str
@@ -132,10 +138,13 @@ def learn(
     roles = _common_roles([one.scene for one in scenes])
     outlines = [_on_plane(one) for one in scenes]
     sizes = _sizes(outlines)
-    parts = [_rows(one, known, sizes, roles, measures) for one, known in zip(scenes, outlines, strict=True)]
+    shipped = _shipped_for(roles, scenes)
+    least = _LEAST_STRENGTH if shipped is None else shipped.least_strength
+    parts = [_rows(one, known, sizes, (roles, least), measures) for one, known in zip(scenes, outlines, strict=True)]
     rows = _Rows.joined(parts)
     numbers = np.unique(rows.groups.astype(str), return_inverse=True)[1]
-    settings = settings or recipe(sum(len(known.codes) for known, _ in outlines))
+    starts = () if shipped is None or measures else networks_of(shipped.hazard)
+    settings = settings or recipe(sum(len(known.codes) for known, _ in outlines), starts=starts)
     if estimator is None:
         fitted = fit(rows.features, rows.codes, rows.weights, numbers, settings)
     else:
@@ -146,7 +155,7 @@ def learn(
         "version": version,
         "roles": list(roles),
         "scales_by_class": {code: list(scales) for code, scales in sizes.items()},
-        "least_strength": _LEAST_STRENGTH,
+        "least_strength": least,
         "feature_set": names,
         "classes": {one.code: asdict(one) for one in brought},
         "estimator": "committee" if estimator is None else " ".join(repr(estimator).split()),
@@ -155,6 +164,8 @@ def learn(
         "limits": "A researcher's own model, compared with no other. What it does elsewhere is unmeasured.",
         **_measured(rows, fitted, [one.scene.name for one in scenes]),
     }
+    if estimator is None and settings.committee.starts and shipped is not None:
+        card["begun_with"] = shipped.version
     for one in brought:
         admit(one)
     reference = rows.features[np.random.default_rng(0).permutation(len(rows.codes))[:32]]
@@ -163,7 +174,7 @@ def learn(
         digest=digest(card),
         roles=roles,
         scales_by_class=sizes,
-        least_strength=_LEAST_STRENGTH,
+        least_strength=least,
         feature_set=names,
         hazard=fitted.hazard,
         namer=fitted.namer,
@@ -236,6 +247,23 @@ def _common_roles(scenes: Sequence[Scene]) -> tuple[Role, ...]:
     )
 
 
+def _shipped_for(roles: tuple[Role, ...], scenes: Sequence[LabelledScene]) -> modelfile.Model | None:
+    """Return the shipped model of these bands that has not learned from one of the scenes' images; None without."""
+    try:
+        model = modelfile.load_model(None, roles)
+    except ModelError:
+        return None
+    known = set(model.card.get("images", ()))
+    files = [Path(one.scene.path) for one in scenes if Path(one.scene.path).is_file()]
+    if (
+        model.roles != roles
+        or model.feature_set != FEATURE_SET
+        or any(file_identity(one)["sha256"] in known for one in files)
+    ):
+        return None
+    return model
+
+
 def _on_plane(one: LabelledScene) -> tuple[Labelled, shapely.Geometry]:
     """Labels and reviewed ground in metres from the scene's first corner, along its rows and columns."""
     for name, table in (("labels", one.labels), ("reviewed ground", one.reviewed)):
@@ -283,11 +311,11 @@ def _rows(
     one: LabelledScene,
     known: tuple[Labelled, shapely.Geometry],
     sizes: dict[str, tuple[float, ...]],
-    roles: tuple[Role, ...],
+    how: tuple[tuple[Role, ...], float],
     measures: Sequence[Measure],
 ) -> _Rows:
     """Candidates on the reviewed ground of a scene with the class of what they lie on."""
-    scene, (labels, ground) = one.scene, known
+    scene, (labels, ground), (roles, least) = one.scene, known, how
     harmless = np.array([classes()[code].family == "clutter" for code in labels.codes], dtype=bool)
     labels = replace(labels, codes=np.where(harmless, "!", labels.codes))
     shapely.prepare(ground)
@@ -300,7 +328,7 @@ def _rows(
                 continue
             octaves = octaves_of(chip.pixels, chip.valid, a_pass)
             core = (tile.row0, tile.row1, tile.col0, tile.col1)
-            found = search(octaves, chip.valid, (chip.row, chip.col), core, a_pass, FirstStage(_LEAST_STRENGTH))
+            found = search(octaves, chip.valid, (chip.row, chip.col), core, a_pass, FirstStage(least))
             row, col = found.level_pixel()
             ratio = scene.grid.height / chip.grid.height, scene.grid.width / chip.grid.width
             y, x = (
@@ -335,9 +363,7 @@ def _thinned(
     return chosen, weights[chosen]
 
 
-def _fit_own(
-    estimator: Any, rows: _Rows, groups: NDArray[np.int64], settings: Training
-) -> Fitted:
+def _fit_own(estimator: Any, rows: _Rows, groups: NDArray[np.int64], settings: Training) -> Fitted:
     """Fit copies of an estimator, calibrated on groups that were held out; weights count in the calibration only.
 
     Not every estimator takes weights, and a pipeline takes them by other names.

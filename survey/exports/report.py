@@ -54,7 +54,8 @@ def write_report(
         The result's layers in their declared form, as written to ``survey.gpkg``.
     record : mapping
         Content of ``run.json``. Shown where given: ``name``, ``run_id``, ``started_at``, ``finished_at``,
-        ``software_version``, ``versions``, ``settings``, ``imagery``, ``model`` (card), ``problems``, ``evaluation``
+        ``software_version``, ``versions``, ``settings``, ``imagery``, ``model`` (card), ``notes``, ``problems``,
+        ``evaluation``
         (as :func:`survey.memory.evaluation.evaluate` gives it).
     chips : mapping of str to bytes, optional
         PNG or JPEG of an object by ``object_id``.

@@ -205,6 +205,10 @@ def _ground(
     plane: Any,
 ) -> Ground:
     field = settings.site_field
+    tables = [truth.columns, () if reviewed is None else reviewed.columns]
+    if field != Evaluating().site_field and not any(field in columns for columns in tables):
+        known = ", ".join(sorted({*tables[0], *tables[1]} - {"geometry"}))
+        raise LayerError(f"The truth has no column {field!r} to tell sites by; it has {known}. Name one of these.")
     analysed = None if coverage is None else coverage[coverage["status"] == "analysed"]
     if reviewed is not None:
         area = reviewed.to_crs(plane)

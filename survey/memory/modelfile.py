@@ -87,7 +87,7 @@ class Model:
         Data, settings, metrics, limits.
     elder : Model, optional
         The model it was put on top of, for the classes it has no examples of. ``card["elder"]["shift"]`` is added to
-        the logit of the elder's probabilities.
+        the logit of the elder's probabilities at the sizes that both look for.
     path : str
         File it was read from.
     sieve : MLPClassifier, optional

@@ -150,7 +150,10 @@ class Register:
         pointer = self.folder / POINTER
         before = self._pointer()["before"] if pointer.exists() else None
         if before is None:
-            raise JobError(f"{self.folder} had no champion before the present one; there is nothing to go back to.")
+            raise JobError(
+                f"The register {self.folder} had no champion before the present one: jobs used the shipped model. Take "
+                "[model] path out of the job to use it again, or choose a version with `survey models promote`."
+            )
         steps = [one for one in self.history() if one["version"] == before]
         earlier = steps[-1]["before"] if steps else None
         self.promote(before, why, "survey models rollback")

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from pipelines.evaluate import command, evaluate
 from survey.errors import LayerError, OutputError
+from survey.memory.comparison import Evaluating
 
 WEST, NORTH, GSD = 690_000.0, 4_370_000.0, 0.04
 CRS = "EPSG:32638"
@@ -95,5 +96,7 @@ def test_files_that_are_not_there_or_hold_something_else(survey):
         evaluate(survey / "none.gpkg", survey / "truth.gpkg")
     with pytest.raises(LayerError, match="no layer 'labels'"):
         evaluate(survey / "survey.gpkg", survey / "survey.gpkg")
+    with pytest.raises(LayerError, match="no column 'sektor'"):
+        evaluate(survey / "survey.gpkg", survey / "truth.gpkg", Evaluating(site_field="sektor"))
     with pytest.raises(OutputError, match=r"cannot be written"):
         evaluate(survey / "survey.gpkg", survey / "truth.gpkg", plot=survey / "curves.xyz")

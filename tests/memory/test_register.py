@@ -68,7 +68,7 @@ def test_promotions_are_written_down_and_taken_back(register):
     assert register.rollback("worse in the hills") == "rgb-2"
     assert register.rollback("worse there, too") == "rgb-1"
     assert load_model(register.folder, ROLES).version == "rgb-1"
-    with pytest.raises(JobError, match="nothing to go back to"):
+    with pytest.raises(JobError, match="jobs used the shipped model"):
         register.rollback("again")
     whys = [(one["version"], one["why"]) for one in register.history()]
     assert whys[2:] == [("rgb-3", "because of rgb-3"), ("rgb-2", "worse in the hills"), ("rgb-1", "worse there, too")]

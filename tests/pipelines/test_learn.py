@@ -209,6 +209,22 @@ def test_a_later_word_is_a_new_event(tmp_path, handed_in):
     assert memory.examples()["class_code"].value_counts().to_dict() == {"mine_at": 11, "unknown_object": 1}
 
 
+def test_a_corrected_outline_is_kept(tmp_path, handed_in):
+    image, labels, _, path = handed_in
+    learn(request(tmp_path, path, image))
+    small = labels.assign(geometry=labels.scale(0.75, 0.75, origin="centroid"))
+    write_labels(tmp_path / "small.gpkg", small)
+    learned = learn(request(tmp_path, tmp_path / "small.gpkg", image))
+    assert learned.counts == {"mine_at": len(labels)}
+    assert set(learned.problems["action"]) == {"accepted"}
+    memory = open_memory(tmp_path / "memory")
+    assert set(memory.events().tail(len(labels))["event"]) == {"edit"}
+    examples = memory.examples()
+    assert len(examples) == len(labels)
+    shares = examples.to_crs(labels.crs).area.sum() / labels.area.sum()
+    assert shares == pytest.approx(0.75**2, rel=0.02)
+
+
 def test_sites_come_from_the_option_the_columns_or_the_ground(tmp_path, handed_in):
     image, labels, reviewed, path = handed_in
     learn(request(tmp_path, path, image, site="hill"))
