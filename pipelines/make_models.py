@@ -50,9 +50,9 @@ from survey.provenance import file_identity
 
 BAND_SETS = {"rgb": ("red", "green", "blue"), "cir": ("nir", "green", "blue"), "thermal": ("thermal",)}
 
-# Small networks alone, taught briefly: trees, wider networks and more epochs learn the drawing more than the object,
-# and find less of what another hand has drawn (docs/detection.md).
-_DRAWN_TRAINING = Training(committee=Committee(iterations=0, networks=3, hidden=(64, 32), epochs=7))
+# Networks alone: trees learn the drawing more than the object, and where they vote less is found of what another hand
+# has drawn (docs/detection.md).
+_DRAWN_TRAINING = Training(committee=Committee(iterations=0, networks=2))
 # Few labels: small trees and small networks, held-out groups of one session and zone each.
 _THERMAL_TRAINING = Training(
     committee=Committee(

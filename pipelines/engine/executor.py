@@ -32,6 +32,8 @@ _LONGEST_BACK_OFF_S = 10.0
 _IN_FLIGHT_PER_WORKER = 2
 _MOST_WAITING = 256
 """Tasks that wait to be tried again; while there are as many, none is begun: where all fails, memory stays small."""
+_HOPELESS = 24
+"""Deaths of workers before the first task is done, from which it is not the tasks that kill them."""
 _CLUSTER_TIMEOUT_S = 20
 _STARTING_AGAIN_S = (0.0, 0.1, 0.5, 2.0)
 
@@ -231,6 +233,7 @@ class _Rounds(Generic[T, R]):
         self._alone: deque[tuple[T, int]] = deque()
         self._suspect: Future[R | _Failure] | None = None
         self._serial = 0
+        self._deaths: int | None = 0  # None once a task has ended in its worker
 
     def run(self, tasks: Iterator[T], stop: Callable[[], bool]) -> Iterator[Outcome[T, R]]:
         while True:
@@ -292,6 +295,7 @@ class _Rounds(Generic[T, R]):
                 else:
                     yield from self._failed(task, attempt, _failure(error).reason)
             else:
+                self._deaths = None
                 if not isinstance(result, _Failure):
                     yield Outcome(task, result, "", attempt)
                     continue
@@ -307,6 +311,14 @@ class _Rounds(Generic[T, R]):
 
     def _died(self, task: T, attempt: int, company: int, error: BaseException) -> Iterator[Outcome[T, R]]:
         log.warning("A worker died (%s); its tiles are tried again.", type(error).__name__)
+        if self._deaths is not None:
+            self._deaths += 1
+            if self._deaths >= _HOPELESS:
+                raise JobError(
+                    f"Workers ended {self._deaths} times before a single task was done, so this is not the tiles' "
+                    "fault. Look at what they printed above; try --workers 1. A script has to run jobs under "
+                    'if __name__ == "__main__", for workers read it again.'
+                )
         if company > 1:
             self._alone.append((task, attempt))
         elif attempt > self._retries:

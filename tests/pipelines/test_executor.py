@@ -80,6 +80,11 @@ def odd(task):
         raise
 
 
+def test_workers_that_never_begin_end_the_job_in_words(tmp_path):
+    with pytest.raises(JobError, match="before a single task was done"):
+        outcomes(Pool(2), [Work(n, str(tmp_path), "dies") for n in range(40)], retries=1)
+
+
 def test_an_exception_that_cannot_be_sent_ends_no_pool(caplog):
     """What is raised in a worker comes back in words, with whatever caused it."""
     found = {one.task: one for one in run_all(Pool(2), odd, iter(["as cause", "itself"]), retries=1)}
