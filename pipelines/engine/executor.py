@@ -42,7 +42,7 @@ LIMITS = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "GDAL_NUM_THREADS": "1",
-    "GDAL_CACHEMAX": "48",  # MB; the default is a share of the machine's memory, for every process
+    "GDAL_CACHEMAX": "24",  # MB, a row of blocks; the default is a share of the machine's memory, for every process
     "GDAL_HTTP_TIMEOUT": "60",
     "GDAL_HTTP_MAX_RETRY": "3",
     "GDAL_HTTP_RETRY_DELAY": "1",

@@ -7,8 +7,9 @@ pixel of a level is the same whatever the window it is read through.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -23,8 +24,8 @@ from survey.imagery.grid import Grid
 from survey.imagery.scene import Role, Scene
 from survey.imagery.trust import open_raster
 
-# Full-resolution rows are averaged in strips of at most this many pixels, to bound memory.
-_STRIP_PIXELS = 1 << 21
+# Side of the pieces in which full pixels are averaged, a multiple of the usual blocks of files.
+_PIECE_PX = 1024
 
 
 @dataclass(frozen=True)
@@ -164,29 +165,43 @@ def _read_reduced(
     row0, row1, col0, col1 = inside
     part = np.zeros((len(roles), row1 - row0, col1 - col0), np.uint8)
     valid = np.zeros(part.shape[1:], bool)
-    strip = max(1, _STRIP_PIXELS // ((col1 - col0) * side * side))
-    for top in range(row0, row1, strip):
-        bottom = min(row1, top + strip)
-        full = (
-            top * side,
-            min(bottom * side, scene.grid.height),
-            col0 * side,
-            min(col1 * side, scene.grid.width),
-        )
-        pixels, ok = _read(dataset, scene, full, roles)
-        padding = ((0, (bottom - top) * side - ok.shape[0]), (0, (col1 - col0) * side - ok.shape[1]))
-        ok = np.pad(ok, padding)
-        count = block_sums(ok.astype(np.uint8), side)
-        enough = count * 2 >= side * side
-        # A block cut off by the scene's edge is judged by the pixels it has.
-        edge = np.pad(np.ones(pixels.shape[1:], np.uint8), padding)
-        enough |= (count > 0) & (count * 2 >= block_sums(edge, side))
-        for band in range(len(roles)):
-            total = block_sums(np.pad(pixels[band], padding), side)
-            mean = (total + count // 2) // np.maximum(count, 1)
-            part[band, top - row0 : bottom - row0] = np.where(enough, mean, 0)
-        valid[top - row0 : bottom - row0] = enough
+    # Whole blocks of the file at a time, so that none is decoded twice.
+    step = max(1, _PIECE_PX >> level)
+    for top, bottom in _between(row0, row1, step):
+        for left, right in _between(col0, col1, step):
+            full = (
+                top * side, min(bottom * side, scene.grid.height), left * side, min(right * side, scene.grid.width)
+            )  # fmt: skip
+            pixels, ok = _read(dataset, scene, full, roles)
+            place = (slice(top - row0, bottom - row0), slice(left - col0, right - col0))
+            part[(slice(None), *place)], valid[place] = _reduced(pixels, ok, side)
     return part, valid
+
+
+def _between(first: int, last: int, step: int) -> Iterator[tuple[int, int]]:
+    """Cut a range at multiples of a step."""
+    edges = [first, *range((first // step + 1) * step, last, step), last]
+    return pairwise(edges)
+
+
+def _reduced(
+    pixels: NDArray[np.uint8], ok: NDArray[np.bool_], side: int
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Mean of the valid pixels of each block, and which blocks are valid; blocks at the end may be cut off."""
+    rows, cols = (-(-size // side) for size in ok.shape)
+    cut_off = ((0, rows * side - ok.shape[0]), (0, cols * side - ok.shape[1]))
+    padded = np.pad(pixels, ((0, 0), *cut_off)) if any(map(any, cut_off)) else pixels
+    # A whole block has one mean, whatever lies beside it.
+    whole = np.stack([cv2.resize(band, (cols, rows), interpolation=cv2.INTER_AREA) for band in padded])
+    if ok.all() and padded is pixels:
+        return whole, np.ones((rows, cols), bool)
+    count = block_sums(np.pad(ok, cut_off).astype(np.uint8), side)
+    enough = count * 2 >= side * side
+    # A block cut off by the scene's edge is judged by the pixels it has.
+    edge = np.pad(np.ones(ok.shape, np.uint8), cut_off)
+    enough |= (count > 0) & (count * 2 >= block_sums(edge, side))
+    mean = np.stack([(block_sums(band, side) + count // 2) // np.maximum(count, 1) for band in padded])
+    return np.where(enough, np.where(count == side * side, whole, mean), 0).astype(np.uint8), enough
 
 
 def block_sums(band: NDArray[Any], side: int) -> NDArray[np.int64]:
