@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
 from sklearn.neural_network import MLPClassifier
 
 from pipelines.calibrating import Shown, calibrate, evaluation_of, said_of, survey_drawn, survey_photographs
@@ -38,21 +39,23 @@ from pipelines.model_examples import (
 from survey.detection.features import FEATURE_SET, first_look_width
 from survey.detection.scales import nearest_scale
 from survey.detection.search import FirstStage
+from survey.memory.at_once import at_once
 from survey.memory.calibration import Places, best_of_places
-from survey.memory.committee import Committee
+from survey.memory.committee import Committee, seated
 from survey.memory.drift import background
 from survey.memory.labelling import NOTHING
 from survey.memory.modelfile import Judges, save_model
 from survey.memory.negatives import fit_pilot
 from survey.memory.sieve import OBJECTS_KEPT, fit_sieve
-from survey.memory.training import Training, calibrate_on_objects, fit, fit_pair
+from survey.memory.training import Training, calibrate_on_objects, fit, hazard_fits, naming_fit
 from survey.provenance import file_identity
 
 BAND_SETS = {"rgb": ("red", "green", "blue"), "cir": ("nir", "green", "blue"), "thermal": ("thermal",)}
 
-# Networks alone: trees learn the drawing more than the object, and where they vote less is found of what another hand
-# has drawn (docs/detection.md).
-_DRAWN_TRAINING = Training(committee=Committee(iterations=0, networks=2))
+# Networks alone, one that learned hazards as they lie on a field and one that learned them in the open and in any
+# paint: trees learn the drawing more than the object, and where they vote less is found of what another hand has drawn
+# (docs/detection.md).
+_DRAWN_TRAINING = Training(committee=Committee(iterations=0, networks=1))
 # Few labels: small trees and small networks, held-out groups of one session and zone each.
 _THERMAL_TRAINING = Training(
     committee=Committee(
@@ -147,6 +150,7 @@ def fit_model(
     codes = np.concatenate([part.codes for part in parts])
     weights = np.concatenate([part.weights for part in parts])
     sites = np.concatenate([np.full(len(part.codes), part.site, dtype=object) for part in parts])
+    varied = np.concatenate([np.full(len(part.codes), part.varied) for part in parts])
     settings = TRAINING[name]
     scales_m = THERMAL_SCALES_M if name == "thermal" else SCALES_M
     known, counts = np.unique(codes[codes != NOTHING].astype(str), return_counts=True)
@@ -184,10 +188,10 @@ def fit_model(
             scores = fitted.held_out[shown], codes[shown] != NOTHING, data["hectares"]
             card["evaluation"] = evaluation_of("real frames of other sessions and zones", scores, data["known_objects"])
     else:
-        judges = Judges(*fit_pair(features, codes, weights, settings), stage.sieve)
+        judges = Judges(*fit_styles(features, codes, weights, varied, settings), stage.sieve)
         raw = card | {"calibration": [1.0, 0.0]}
         save_model(path, judges, raw, reference)
-        table = features, codes, weights, sites, reference
+        table = features, codes, weights, (sites, varied), reference
         grounds = [survey_drawn(path, BAND_SETS[name]), *_fit_apart(held_out, table, raw, stage)]
         curve, said = calibrate(grounds)
         card |= said | {"calibration": list(curve)}
@@ -195,6 +199,36 @@ def fit_model(
     save_model(path, judges, card, reference)
     (folder / f"{name}.json").write_text(json.dumps(card, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return card
+
+
+def fit_styles(
+    features: NDArray[np.float32],
+    codes: NDArray[np.object_],
+    weights: NDArray[np.float64],
+    varied: NDArray[np.bool_],
+    settings: Training,
+) -> tuple[VotingClassifier, HistGradientBoostingClassifier]:
+    """Fit a committee in which each style of pictures has taught members of its own, and who names the classes.
+
+    Parameters
+    ----------
+    features : float32 array, shape (n, number of features)
+    codes : object array, shape (n,)
+    weights : float array, shape (n,)
+    varied : bool array, shape (n,)
+        Whether a row is of a picture in which hazards lie in the open and in any paint.
+    settings : Training
+        Of each style.
+    """
+    styles = [rows for rows in (~varied, varied) if rows.any()]
+    judging: list[Any] = []
+    for seed, rows in enumerate(styles):
+        own = settings.model_copy(update={"seed": settings.seed + seed})
+        judging += hazard_fits(features[rows], codes[rows], weights[rows], own)
+    # One style is enough to name the classes by.
+    naming = naming_fit(features[styles[-1]], codes[styles[-1]], settings)
+    fitted: list[Any] = at_once([*judging, naming])
+    return seated(fitted[:-1], settings.committee.trees_share), fitted[-1]
 
 
 def _places(parts: Sequence[Examples]) -> Places:
@@ -207,11 +241,11 @@ def _fit_apart(
     held_out: Mapping[str, Sequence[Path]], table: tuple[Any, ...], card: dict[str, Any], stage: FirstStage
 ) -> Iterator[Shown]:
     """Fit without each site in turn, and survey its photographs with that model."""
-    features, codes, weights, sites, reference = table
+    features, codes, weights, (sites, varied), reference = table
     for site, files in held_out.items():
         others = sites != site
         settings = Training.model_validate(card["settings"])
-        pair = fit_pair(features[others], codes[others], weights[others], settings)
+        pair = fit_styles(features[others], codes[others], weights[others], varied[others], settings)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"without-{site}.survey-model"
             save_model(path, Judges(*pair, stage.sieve), card, reference)
@@ -232,7 +266,7 @@ def make_model(
     photos : sequence of Path
         Photographs to draw into; for ``thermal`` the folders of labelled frames.
     pictures : (int, int)
-        Drawn scenes, and crops of photographs drawn into.
+        Drawn scenes, and crops of photographs drawn into, of each style.
     keep : Path, optional
         File for the examples.
     """
@@ -245,8 +279,8 @@ def make_model(
         gathered = drawn_examples(name, photos, scenes, crops)
     credited = {CREDITS.get(path.name, CREDITS.get(path.parent.name, path.name)) for path in photos}
     data = {
-        "drawn_scenes": 0 if thermal else scenes,
-        "photo_crops_with_drawn_objects": 0 if thermal or not photos else crops,
+        "drawn_scenes": 0 if thermal else 2 * scenes,
+        "photo_crops_with_drawn_objects": 0 if thermal or not photos else 2 * crops,
         "photographs": sorted(credited),
         "images": sorted(file_identity(image)["sha256"] for path in photos for image in _images_of(path)),
     }

@@ -6,7 +6,7 @@ Objects are drawn into real photographs too; the photographs are only read, and 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +52,8 @@ THERMAL_SCALES_M = {"mine_buried": (0.17, 0.24, 0.34, 0.48, 0.68)}
 _SIDE_PX = 1100
 # Pictures for learning hold about three times as many objects as those that probabilities are calibrated on.
 _DENSER = 3.0
-# Shares of hazards in pictures for learning that lie in the open, and that have any colour: a model that learned hidden
-# ones in the guides' colours alone did not see plain discs of another drawing (docs/detection.md).
+# Shares of hazards in varied pictures that lie in the open, and that have any colour: a model that learned hidden ones
+# in the guides' colours alone did not see plain discs of another drawing (docs/detection.md).
 _IN_THE_OPEN, _ANY_PAINT = 0.5, 0.4
 # Seeds from here on are never learned from.
 _UNSEEN = 7000
@@ -89,7 +89,7 @@ _IN_PHOTOS = {**_ANY, "mine_at": 22, "crater": 2.5, "trench": 0.4, "dugout": 0.3
 class Examples:
     """Labelled candidates of one picture; features are held in half precision, which trees and networks bear.
 
-    ``place``, where it is kept, has the columns x, y and diameter in metres.
+    ``place``, where it is kept, has the columns x, y and diameter in metres. ``varied`` as of :class:`Task`.
     """
 
     features: NDArray[np.float16]
@@ -97,24 +97,26 @@ class Examples:
     weights: NDArray[np.float64]
     site: str
     place: NDArray[np.float64] | None = None
+    varied: bool = False
 
 
 @dataclass(frozen=True)
 class Task:
-    """One picture to be made and searched."""
+    """One picture to be made and searched; ``varied`` where hazards lie in the open and in any paint."""
 
     seed: int
     bands: tuple[str, ...]
     photo: str | None
+    varied: bool = False
 
 
 def tasks(bands: tuple[str, ...], scenes: int, photos: Sequence[Path], crops: int) -> list[Task]:
-    """List the pictures a model is trained on, photographs spread evenly among drawn scenes."""
+    """List the pictures a model is trained on, photographs spread evenly among drawn scenes; each in both styles."""
     drawn = [Task(1000 + seed, bands, None) for seed in range(scenes)]
     turns = in_turn(photos)
     into = [Task(101_000 + n, bands, str(turns[n % len(turns)])) for n in range(crops if photos else 0)]
     order = np.argsort(np.r_[np.arange(len(drawn)) / max(1, len(drawn)), np.arange(len(into)) / max(1, len(into))])
-    return [(drawn + into)[i] for i in order]
+    return [replace((drawn + into)[i], varied=varied) for i in order for varied in (False, True)]
 
 
 def in_turn(photos: Sequence[Path]) -> list[Path]:
@@ -134,17 +136,19 @@ def draw(task: Task, stage: FirstStage, pilot: Pilot | None) -> Examples:
         # Harmless things are drawn into half of them, or all that is drawn would be hazards.
         into = IntoSettings(
             objects_per_ha=_per_hectare(_IN_PHOTOS, photo.gsd_m), clutter=float(rng.integers(2)),
-            site=_varied(site_of(task.seed)),
+            site=_styled(site_of(task.seed), task),
         )  # fmt: skip
-        drawn = draw_into(photo, into, task.seed, open_ground(photo))
-        return thinned(examples_of(drawn, Path(task.photo).parent.name, stage), pilot, task.seed)
-    site = training_sites(1, first=task.seed)[0]
-    settings = _scene_settings(task, rng, 1.0).model_copy(update={"site": _varied(site)})
-    drawn = draw_scene(settings, task.seed)
-    return thinned(examples_of(drawn, site.name, stage), pilot, task.seed)
+        drawn, site = draw_into(photo, into, task.seed, open_ground(photo)), Path(task.photo).parent.name
+    else:
+        place = training_sites(1, first=task.seed)[0]
+        settings = _scene_settings(task, rng, 1.0).model_copy(update={"site": _styled(place, task)})
+        drawn, site = draw_scene(settings, task.seed), place.name
+    return thinned(replace(examples_of(drawn, site, stage), varied=task.varied), pilot, task.seed)
 
 
-def _varied(site: Site) -> Site:
+def _styled(site: Site, task: Task) -> Site:
+    if not task.varied:
+        return site
     return site.model_copy(update={"in_the_open": _IN_THE_OPEN, "any_paint": _ANY_PAINT})
 
 
@@ -207,7 +211,9 @@ def examples_of(drawn: DrawnScene, site: str, stage: FirstStage) -> Examples:
 def worth_measuring(examples: Examples, stage: FirstStage) -> Examples:
     """Leave out what a survey would not measure."""
     rows = np.flatnonzero(stage.keeps(examples.features.astype(np.float32)))
-    return Examples(examples.features[rows], examples.codes[rows], examples.weights[rows], examples.site)
+    return replace(
+        examples, features=examples.features[rows], codes=examples.codes[rows], weights=examples.weights[rows]
+    )
 
 
 def thinned(examples: Examples, pilot: Pilot | None, seed: int) -> Examples:
@@ -215,7 +221,7 @@ def thinned(examples: Examples, pilot: Pilot | None, seed: int) -> Examples:
     if pilot is None:
         return examples
     rows, weights = thin_negatives(examples.features.astype(np.float32), examples.codes != NOTHING, pilot, seed)
-    return Examples(examples.features[rows], examples.codes[rows], weights, examples.site)
+    return replace(examples, features=examples.features[rows], codes=examples.codes[rows], weights=weights)
 
 
 def _per_hectare(objects: Mapping[str, float], gsd_m: float) -> dict[str, float]:
@@ -241,18 +247,23 @@ def keep_examples(path: Path, parts: Sequence[Examples]) -> None:
         codes=np.concatenate([part.codes for part in parts]).astype(str),
         weights=np.concatenate([part.weights for part in parts]),
         sites=np.concatenate([np.full(len(part.codes), part.site) for part in parts]).astype(str),
+        varied=np.concatenate([np.full(len(part.codes), part.varied) for part in parts]),
     )
 
 
 def read_examples(path: Path) -> list[Examples]:
-    """Read what :func:`keep_examples` wrote, one entry a site."""
+    """Read what :func:`keep_examples` wrote, one entry a site and style."""
     with np.load(path, allow_pickle=False) as kept:
-        features, codes, weights, sites = (kept[name] for name in ("features", "codes", "weights", "sites"))
-    order = np.argsort(sites, kind="stable")
-    starts = np.flatnonzero(np.r_[True, sites[order][1:] != sites[order][:-1]])
+        features, codes, weights, sites, varied = (
+            kept[name] for name in ("features", "codes", "weights", "sites", "varied")
+        )
+    order = np.lexsort((varied, sites))
+    new = (sites[order][1:] != sites[order][:-1]) | (varied[order][1:] != varied[order][:-1])
     return [
-        Examples(features[rows], codes[rows].astype(object), weights[rows], str(sites[rows[0]]))
-        for rows in np.split(order, starts[1:])
+        Examples(
+            features[rows], codes[rows].astype(object), weights[rows], str(sites[rows[0]]), None, bool(varied[rows[0]])
+        )
+        for rows in np.split(order, np.flatnonzero(new) + 1)
     ]
 
 

@@ -5,6 +5,7 @@ Everything that is measured or calibrated here is measured on groups (sites) tha
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -152,16 +153,30 @@ def fit_pair(
     features: NDArray[np.float32], codes: NDArray[np.object_], weights: NDArray[np.float64], settings: Training
 ) -> tuple[VotingClassifier, HistGradientBoostingClassifier]:
     """Fit both classifiers on every row: is it a hazard object, and which class is it."""
+    judging = hazard_fits(features, codes, weights, settings)
+    fitted: list[Any] = at_once([*judging, naming_fit(features, codes, settings)])
+    return seated(fitted[:-1], settings.committee.trees_share), fitted[-1]
+
+
+def hazard_fits(
+    features: NDArray[np.float32], codes: NDArray[np.object_], weights: NDArray[np.float64], settings: Training
+) -> list[Callable[[], Any]]:
+    """Fits of the members that say whether it is a hazard object, each to be called."""
     positive = codes != NOTHING
     heavier = _heavier(weights, positive, settings)
-    judging = member_fits(features, positive.astype(np.int64), heavier, settings.committee, settings.seed)
+    return member_fits(features, positive.astype(np.int64), heavier, settings.committee, settings.seed)
+
+
+def naming_fit(
+    features: NDArray[np.float32], codes: NDArray[np.object_], settings: Training
+) -> Callable[[], HistGradientBoostingClassifier]:
+    """Fit of the trees that say which class it is, to be called."""
+    positive = codes != NOTHING
     classes, counts = np.unique(codes[positive].astype(str), return_counts=True)
     # Each class weighs the same, or the commonest would lend its name to the others.
     share = dict(zip(classes, 1.0 / counts, strict=True))
     balance = np.array([share[code] for code in codes[positive]]) * positive.sum() / len(classes)
-    naming = partial(fit_trees, features[positive], codes[positive].astype(str), balance, _NAMER, settings.seed)
-    fitted: list[Any] = at_once([*judging, naming])
-    return seated(fitted[:-1], settings.committee.trees_share), fitted[-1]
+    return partial(fit_trees, features[positive], codes[positive].astype(str), balance, _NAMER, settings.seed)
 
 
 def calibrate_on_objects(
