@@ -235,11 +235,10 @@ def seated(members: Sequence[Any], trees_share: float) -> VotingClassifier:
     """
     trees = [member for member in members if not isinstance(member, MLPClassifier)]
     networks = [member for member in members if isinstance(member, MLPClassifier)]
-    if not (trees and networks):
-        weights = [1.0 / len(members)] * len(members)
-    else:
-        weights = [trees_share, *[(1 - trees_share) / len(networks)] * len(networks)]
-    named = [("trees", FrozenEstimator(member)) for member in trees]
+    of_trees = trees_share if trees and networks else float(bool(trees))
+    weights = [of_trees / len(trees)] * len(trees) if trees else []
+    weights += [(1 - of_trees) / len(networks)] * len(networks) if networks else []
+    named = [("trees" if i == 1 else f"trees_{i}", FrozenEstimator(member)) for i, member in enumerate(trees, 1)]
     named += [(f"network_{i}", FrozenEstimator(member)) for i, member in enumerate(networks, 1)]
     vote = VotingClassifier(named, voting="soft", weights=weights, n_jobs=1)
     # The members are fitted; what fit() would add is set here, so that no row is looked at twice.
