@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit, logit
+from sklearn.ensemble import VotingClassifier
 
 from pipelines.measuring import Rows
 from pipelines.remembered import Remembered
@@ -172,6 +173,8 @@ def fit_challenger(data: Remembered, before: Model | None, request: Request) -> 
             f"Learned from {data.n_objects} objects; {data.groups_in_words}. What it does elsewhere is unmeasured."
         ),
     }  # fmt: skip
+    if isinstance(fitted.hazard, VotingClassifier):
+        card["votes"] = [round(float(one), 4) for one in fitted.hazard.weights]
     if settings.committee.starts and data.begun_with is not None:
         card["begun_with"] = data.begun_with.version
     if elder is not None:

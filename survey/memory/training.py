@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
+from sklearn.metrics import average_precision_score
 from sklearn.model_selection import GroupKFold
 from sklearn.neural_network import MLPClassifier
 
@@ -25,6 +26,10 @@ from survey.memory.labelling import NOTHING, UNDECIDED
 
 _FEW_OBJECTS = 600
 """Objects below which trees and networks are small: no published figure."""
+_SHARES = (0.25, 0.5, 0.75)
+"""Shares of the trees that are searched among where labels are few."""
+_BETTER = 0.02
+"""Average precision by which another share than the committee's own has to be better to be taken: less is chance."""
 
 
 class Training(BaseModel):
@@ -39,12 +44,16 @@ class Training(BaseModel):
     object_share : float
         Least share of the weight that objects have when the committee is fitted: of one object among a thousand
         candidates networks learn little. Probabilities are calibrated with the true weights.
+    shares : tuple of float
+        Shares of the vote that trees may have; which, is searched within each fold (:func:`searched`). Empty: as the
+        committee says.
     seed : int
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     committee: Committee = Committee()
+    shares: tuple[float, ...] = ()
     folds: int = Field(default=3, ge=2)
     object_share: float = Field(default=0.05, ge=0, lt=1)
     seed: int = 0
@@ -74,7 +83,7 @@ def recipe(n_objects: int, seed: int = 0, starts: tuple[MLPClassifier, ...] = ()
         )
         if starts:
             small = small.model_copy(update={"hidden": tuple(starts[0].hidden_layer_sizes), "starts": starts})
-        return Training(committee=small, folds=4, seed=seed)
+        return Training(committee=small, folds=4, shares=_SHARES, seed=seed)
     return Training(seed=seed)
 
 
@@ -142,11 +151,52 @@ def fit(
     raw = np.zeros(len(codes))
     for inside, outside in folds.split(features, positive, groups):
         heavier = _heavier(weights[inside], positive[inside], settings)
-        model = fit_committee(features[inside], positive[inside], heavier, settings.committee, settings.seed)
+        own = searched(features[inside], positive[inside], weights[inside], groups[inside], settings)
+        model = fit_committee(features[inside], positive[inside], heavier, own.committee, settings.seed)
         raw[outside] = model.predict_proba(features[outside])[:, 1]
     calibration = platt(raw, positive, weights)
-    hazard, namer = fit_pair(features, codes, weights, settings)
+    hazard, namer = fit_pair(features, codes, weights, searched(features, positive, weights, groups, settings))
     return Fitted(hazard, namer, calibration, calibrated(raw, calibration))
+
+
+def searched(
+    features: NDArray[np.float32],
+    positive: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    groups: NDArray[np.int64],
+    settings: Training,
+) -> Training:
+    """Settings with the share of the trees that is best on half of the groups, by members fitted on the other half.
+
+    Nothing outside of the rows given is looked at, so that what is held out from them stays held out.
+    """
+    halves = [half for half in _halves(groups, positive) if positive[half].any() and not positive[half].all()]
+    if not settings.shares or not settings.committee.networks or len(halves) < 2:
+        return settings
+    here, there = halves
+    heavier = _heavier(weights[here], positive[here], settings)
+    vote = fit_committee(features[here], positive[here], heavier, settings.committee, settings.seed)
+    answers = [member.predict_proba(features[there])[:, 1] for member in vote.estimators_]
+    trees, networks = answers[0], np.mean(answers[1:], axis=0)
+    usual = settings.committee.trees_share
+    found = {
+        share: average_precision_score(
+            positive[there], share * trees + (1 - share) * networks, sample_weight=weights[there]
+        )
+        for share in sorted({*settings.shares, usual})
+    }
+    best = max(found, key=lambda share: (found[share], -abs(share - usual)))
+    if found[best] < found[usual] + _BETTER:
+        return settings
+    return settings.model_copy(update={"committee": settings.committee.model_copy(update={"trees_share": best})})
+
+
+def _halves(groups: NDArray[np.int64], positive: NDArray[np.int64]) -> list[NDArray[np.bool_]]:
+    """Two halves of the groups, dealt in turn by how many objects they hold."""
+    names = np.unique(groups)
+    objects = np.array([positive[groups == name].sum() for name in names])
+    order = names[np.argsort(-objects, kind="stable")]
+    return [np.isin(groups, order[start::2]) for start in range(2)]
 
 
 def fit_pair(

@@ -8,7 +8,7 @@ from survey.errors import ModelError
 from survey.memory.calibration import Places, best_of_places, calibrated
 from survey.memory.committee import Committee
 from survey.memory.labelling import UNDECIDED
-from survey.memory.training import Training, calibrate_on_objects, fit
+from survey.memory.training import Training, calibrate_on_objects, fit, searched
 
 SETTINGS = Training(
     committee=Committee(iterations=5, leaves=4, leaf_samples=5, feature_share=0.5, networks=1, hidden=(8,), epochs=3)
@@ -45,6 +45,22 @@ def test_it_learns_both_questions():
     # Calibrated: the mean of the probabilities is the share of hazards, each row by its weight.
     share = np.average(hazard, weights=weights)
     assert np.average(fitted.held_out, weights=weights) == pytest.approx(share, abs=0.01)
+
+
+def test_the_share_of_the_trees_is_searched_within_the_rows_given():
+    rng = np.random.default_rng(0)
+    features = rng.normal(0, 1, (4000, 4)).astype(np.float32)
+    positive = (features[:, 0] * features[:, 1] > 0.3).astype(np.int64)
+    groups, weights = rng.integers(0, 6, 4000), np.ones(4000)
+    # A network learns next to nothing of a product in one epoch; trees see it.
+    trees = Committee(iterations=60, leaves=8, leaf_samples=5, feature_share=1.0, networks=1, hidden=(4,), epochs=1)
+    settings = Training(committee=trees.model_copy(update={"trees_share": 0.1}), shares=(0.5, 0.9))
+    assert searched(features, positive, weights, groups, settings).committee.trees_share == 0.9
+    # What is no better than chance changes nothing, nor does a search that nobody asked for.
+    near = Training(committee=trees.model_copy(update={"trees_share": 0.9}), shares=(0.85,))
+    assert searched(features, positive, weights, groups, near) == near
+    for other in (settings.model_copy(update={"shares": ()}), settings):
+        assert searched(features, positive, weights, np.zeros_like(groups), other) == other
 
 
 def test_a_site_is_never_asked_about_itself():
