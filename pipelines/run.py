@@ -36,12 +36,10 @@ def command(
 
     Example: survey run data/sample/job.toml --workers 2
     """
-    from pipelines.engine.executor import begin_loading, set_limits
+    from pipelines.engine.executor import set_limits
 
     # Before the libraries that read them are loaded.
     set_limits()
-    if cluster is None and workers != 1:
-        begin_loading()
     from pipelines.engine.journal import set_aside
     from pipelines.progress import watch_for
     from survey.settings import read_job
@@ -96,6 +94,11 @@ def survey_job(job: Job, how: How, watch: Watch) -> Summary:
     SurveyError
         Nothing can be surveyed, or nothing written; what is done stays done.
     """
+    from pipelines.engine.executor import begin_loading, set_limits
+
+    set_limits()
+    if how.cluster is None and how.workers != 1:
+        begin_loading()
     from pipelines.drifting import strange_ground
     from pipelines.engine.journal import Journal
     from pipelines.map import make_layers
