@@ -7,11 +7,14 @@ import sys
 from pathlib import Path
 
 import geopandas as gpd
+import numpy as np
 import pytest
-from drawn_job import GSD, NORTH, WEST, district_boxes, draw_pixels, write_scene
+from drawn_job import GSD, NORTH, ROLES, WEST, district_boxes, draw_pixels, write_scene
 from results import assert_same, layers_of, leftovers
 
 from pipelines.run import How, survey_job
+from survey.api import load_model
+from survey.memory.modelfile import Judges, save_model
 from survey.settings import read_job
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +41,25 @@ def test_the_whole_road(drawn, cli):
     assert record["totals"]["n_objects"] == len(objects)
     assert record["run_id"] == objects["run_id"].iloc[0]
     assert "analysed" in (out / "districts.csv").read_text()
+
+
+def test_ground_unlike_what_the_model_knows_is_told_and_written_down(drawn, model, watch, tmp_path):
+    known = load_model(model, ROLES)
+    width = known.hazard.n_features_in_
+    reference = np.zeros((2, width), np.float32)
+    strange = tmp_path / "strange.survey-model"
+    for far, count in ((0.0, 0), (50.0, 1)):
+        # Ground whose features lie so far off what is here, or of which any distance is usual.
+        usual = {"mean": [far] * width, "spread": [1.0] * width, "sites": 30, "usual": 3.0 if far == 0 else 0.5}
+        save_model(strange, Judges(known.hazard, known.namer), {**known.card, "background": usual}, reference)
+        job = tmp_path / "again.toml"
+        job.write_text(drawn.read_text().replace(model.as_posix(), strange.as_posix()))
+        assert strange.name in job.read_text()
+        survey_job(read_job(job), How(workers=1), watch)
+        record = json.loads((tmp_path / "out" / "run.json").read_text())
+        assert len(record["notes"]) == count
+        assert ("unlike the ground that model" in (tmp_path / "out" / "report.html").read_text()) == bool(count)
+    assert "a.tif" in record["notes"][0]
 
 
 def test_running_again_reads_nothing_and_gives_the_same(drawn, watch, tmp_path):
