@@ -97,7 +97,7 @@ def survey_job(job: Job, how: How, watch: Watch) -> Summary:
     from pipelines.engine.executor import begin_loading, set_limits
 
     set_limits()
-    if how.cluster is None and how.workers != 1:
+    if how.cluster is None and (how.workers or job.execution.workers) != 1:
         begin_loading()
     from pipelines.drifting import strange_ground
     from pipelines.engine.journal import Journal
