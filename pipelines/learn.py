@@ -376,8 +376,9 @@ def _write_audit(request: Request, problems: gpd.GeoDataFrame) -> Path | None:
 
     path = request.audit or request.memory / "audit.gpkg"
     if not len(problems):
-        # What an earlier batch had wrong is no answer about this one.
-        path.unlink(missing_ok=True)
+        if request.audit is None:
+            # What an earlier batch had wrong is no answer about this one. A file the user has named is the user's.
+            path.unlink(missing_ok=True)
         return None
     with whole(path) as partial:
         partial.unlink()

@@ -28,9 +28,6 @@ _PERFECT = 0.95
 
 _LOST_SHARE = 0.2
 """Share of the remembered objects the champion shows that may be lost: one is chance. No published figure."""
-SHOWN = 0.5
-"""Probability from which a survey shows an object unless its job says otherwise."""
-
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
@@ -88,7 +85,7 @@ def hold_trial(
             f"it does not know {', '.join(sorted(lost))}, which {champion.version} knows and which cannot be kept (it "
             "was trained on another version of the features)"
         )
-    kept = None if champion is None else _kept(data, champion, challenger)
+    kept = None if champion is None else _kept(data, champion, challenger, settings.threshold)
     if kept is not None and kept["champion"] - kept["challenger"] > max(1, _LOST_SHARE * kept["champion"]):
         against.append(
             f"of {kept['objects']} remembered objects of classes it has not learned ({kept['classes']}) it shows "
@@ -121,7 +118,7 @@ def hold_trial(
     }
 
 
-def _kept(data: Remembered, champion: Model, challenger: Challenger) -> dict[str, Any] | None:
+def _kept(data: Remembered, champion: Model, challenger: Challenger, threshold: float) -> dict[str, Any] | None:
     """How many remembered objects of classes that are not learned are shown before and after; None without any.
 
     Neither has learned them here: the champion, and the challenger that stands on it, answer for them as they are.
@@ -140,7 +137,7 @@ def _kept(data: Remembered, champion: Model, challenger: Challenger) -> dict[str
     ):
         best = np.zeros(number.max() + 1)
         np.maximum.at(best, number, answers)
-        shown[name] = int((best >= SHOWN).sum())
+        shown[name] = int((best >= threshold).sum())
     listed = ", ".join(sorted({str(code) for code in rows.codes}))
     return {"objects": int(number.max()) + 1, "classes": listed, "by": champion.version, **shown}
 

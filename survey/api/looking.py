@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,11 +80,12 @@ def look_at(
     channels: NDArray[np.uint8] | None = None
     valid = np.empty((row1 - row0, col1 - col0), bool)
     cells: list[CellBlock] = []
-    unread: dict[Unread, None] = {}
+    unread: list[Unread] = []
     with held_open():
         for rows, reach in _slabs(window, a_pass):
             chip, lost = read(scene, a_pass.level, (*reach, col0, col1), roles)
-            unread |= dict.fromkeys(lost)
+            # What is lost in the rows around is told by the slab that they belong to.
+            unread += [part for one in lost if (part := _of_rows(one, rows)) is not None]
             if a_pass.finest:
                 cells += _cells(chip, tile, rows, visibility)
             made = channels_of(fill_invalid(chip.pixels, chip.valid, a_pass.multiple))
@@ -107,6 +108,11 @@ def _slabs(window: Window, a_pass: Pass) -> Iterator[tuple[tuple[int, int], tupl
     for top in range(row0, row1, step):
         bottom = min(top + step, row1)
         yield (top, bottom), (max(row0, top - a_pass.multiple), min(row1, bottom + beyond))
+
+
+def _of_rows(lost: Unread, rows: tuple[int, int]) -> Unread | None:
+    row0, row1 = max(lost.row0, rows[0]), min(lost.row1, rows[1])
+    return replace(lost, row0=row0, row1=row1) if row0 < row1 else None
 
 
 def _cells(

@@ -171,14 +171,15 @@ def searched(
     Nothing outside of the rows given is looked at, so that what is held out from them stays held out.
     """
     halves = [half for half in _halves(groups, positive) if positive[half].any() and not positive[half].all()]
-    if not settings.shares or not settings.committee.networks or len(halves) < 2:
+    committee = settings.committee
+    if not settings.shares or not (committee.iterations and committee.networks) or len(halves) < 2:
         return settings
     here, there = halves
     heavier = _heavier(weights[here], positive[here], settings)
-    vote = fit_committee(features[here], positive[here], heavier, settings.committee, settings.seed)
+    vote = fit_committee(features[here], positive[here], heavier, committee, settings.seed)
     answers = [member.predict_proba(features[there])[:, 1] for member in vote.estimators_]
     trees, networks = answers[0], np.mean(answers[1:], axis=0)
-    usual = settings.committee.trees_share
+    usual = committee.trees_share
     found = {
         share: average_precision_score(
             positive[there], share * trees + (1 - share) * networks, sample_weight=weights[there]
@@ -188,7 +189,7 @@ def searched(
     best = max(found, key=lambda share: (found[share], -abs(share - usual)))
     if found[best] < found[usual] + _BETTER:
         return settings
-    return settings.model_copy(update={"committee": settings.committee.model_copy(update={"trees_share": best})})
+    return settings.model_copy(update={"committee": committee.model_copy(update={"trees_share": best})})
 
 
 def _halves(groups: NDArray[np.int64], positive: NDArray[np.int64]) -> list[NDArray[np.bool_]]:

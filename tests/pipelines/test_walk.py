@@ -7,12 +7,14 @@ import tracemalloc
 from dataclasses import replace
 
 import pytest
+import rasterio
 
 from pipelines.engine.journal import Entry, Journal, SceneRow
 from pipelines.opening import open_job
 from pipelines.run import How, survey_job
 from pipelines.walk import Step, plan_walk, steps_left
-from survey.api import passes
+from survey.api import looking, passes, survey_damaged_tile
+from survey.imagery.tiles import Tile
 from survey.settings import read_job
 
 
@@ -87,3 +89,31 @@ def test_rounds_take_what_is_left(place, tmp_path):
         journal.record("key", Entry(quarters[1].tile, "failed", reason="gone"))
         assert quarters[1].tile not in [one.tile for one in steps_left([place], journal)]
         assert plan_walk([place], journal).done_px == quarters[1].pixels
+
+
+def test_a_tile_of_which_nothing_can_be_read_has_failed_however_it_is_cut(drawn, monkeypatch, tmp_path):
+    job = read_job(drawn)
+    picture = tmp_path / "a.tif"
+    with rasterio.open(picture) as image:
+        profile, pixels = image.profile, image.read()
+    profile |= {"compress": "deflate", "tiled": True, "blockxsize": 128, "blockysize": 128}
+    with rasterio.open(picture, "w", **profile) as image:
+        image.write(pixels)
+    opened = open_job(job)
+    place = opened.scenes[0]
+    content = bytearray(picture.read_bytes())
+    with rasterio.open(picture) as image:
+        offsets = [
+            [int(image.get_tag_item(f"BLOCK_{what}_{col}_{row}", "TIFF", bidx=1)) for what in ("OFFSET", "SIZE")]
+            for (row, col), _ in image.block_windows(1)
+        ]
+    for start, size in offsets:
+        content[start : start + size] = bytes(size)
+    picture.write_bytes(content)
+    monkeypatch.setattr(looking, "_SLAB", 64)
+    a_pass = place.finest
+    whole = Tile(a_pass.level, 0, 700, 0, 900)
+    result = survey_damaged_tile(place.scene, a_pass, whole, opened.model)
+    parts = [part for one in result.unread if (part := one.within(whole)) is not None]
+    assert len(parts) > 1
+    assert sum((one.row1 - one.row0) * (one.col1 - one.col0) for one in parts) == 700 * 900
