@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from survey.detection.classifier import EMITTED, Detection, name_of, probability_of
+from survey.detection.classifier import EMITTED, Detection, may_reach, name_of, probability_of
 from survey.detection.features import FEATURE_SET
 from survey.detection.search import FirstStage
 from survey.errors import ModelError
@@ -142,7 +142,6 @@ def judge(
     diameter_m: NDArray[np.float64],
     strength: NDArray[Any],
     model: Model,
-    least: float = 0.0,
 ) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
     """Probability and class of candidates; where a model stands on an elder, the more probable of both.
 
@@ -155,8 +154,6 @@ def judge(
     features : float32 array, shape (n, number of features)
     diameter_m, strength : float arrays, shape (n,)
     model : Model
-    least : float
-        What surely lies below it may be told 0.
 
     Returns
     -------
@@ -166,24 +163,47 @@ def judge(
     if model.elder is None:
         probability = np.zeros(len(features))
         kept = first_stage(model).keeps(features)
-        probability[kept] = probability_of(features[kept], model.hazard, model.calibration, least)
+        probability[kept] = probability_of(features[kept], model.hazard, model.calibration)
         codes = np.full(len(probability), "unknown_object", dtype=object)
         named = probability >= EMITTED
         codes[named] = name_of(features[named], model.namer)
         return probability, codes
     probability, codes = judge(features, diameter_m, strength, model.elder)
-    looked = np.isin(diameter_m, [size for code in model.own_classes for size in model.scales_by_class[code]])
+    looked = _looked_at(diameter_m, model)
     shift = np.where(looked, float(model.card["elder"]["shift"]), 0.0)
     probability = expit(logit(np.clip(probability, _EDGE, 1 - _EDGE)) + shift)
     mine = np.isin(codes, model.own_classes)
     elsewhere = ~np.isin(diameter_m, sizes_of(model.elder)) | (strength < model.elder.least_strength)
     probability[mine | elsewhere] = 0.0
     own = np.zeros(len(probability))
-    own[looked] = probability_of(features[looked], model.hazard, model.calibration, least)
+    own[looked] = probability_of(features[looked], model.hazard, model.calibration)
     younger = own >= probability
     named = younger & (own >= EMITTED)
     codes[named] = name_of(features[named], model.namer)
     return np.where(younger, own, probability), codes
+
+
+def worth_judging(features: NDArray[np.float32], diameter_m: NDArray[np.float64], model: Model) -> NDArray[np.bool_]:
+    """Which candidates a model may emit: all that :func:`judge` finds probable enough, and few others, shape (n,).
+
+    Parameters
+    ----------
+    features : float32 array, shape (n, number of features)
+    diameter_m : float array, shape (n,)
+    model : Model
+    """
+    if model.elder is None:
+        return may_reach(features, model.hazard, model.calibration, EMITTED)
+    # What reviewed ground showed of an elder lowers its probabilities, and never raises them.
+    may = worth_judging(features, diameter_m, model.elder)
+    rest = np.flatnonzero(~may & _looked_at(diameter_m, model))
+    may[rest] = may_reach(features[rest], model.hazard, model.calibration, EMITTED)
+    return may
+
+
+def _looked_at(diameter_m: NDArray[np.float64], model: Model) -> NDArray[np.bool_]:
+    """Whether candidates have a size that the model looks for itself, without its elder."""
+    return np.isin(diameter_m, [size for code in model.own_classes for size in model.scales_by_class[code]])
 
 
 def first_stage(model: Model) -> FirstStage:

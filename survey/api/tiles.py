@@ -12,7 +12,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from survey.api.judging import Measure, OwnModel, first_stage, judge, wanted_classes
+from survey.api.judging import Measure, OwnModel, first_stage, judge, wanted_classes, worth_judging
 from survey.api.looking import Looked, look_at
 from survey.detection.classifier import EMITTED, Detection
 from survey.detection.objects import outline_of, to_polygon
@@ -137,12 +137,15 @@ def _searched(scene: Scene, a_pass: Pass, tile: Tile, model: Model, looked: Look
     """Search a tile that was looked at, part by part."""
     # Blocks that the reader decoded and let go are many and small: the heap would hold them beneath what comes now.
     give_back()
-    judged = [one for part in tile.parts(_PART) if (one := _judged(a_pass, part, model, looked)) is not None]
+    likely = [one for part in tile.parts(_PART) if (one := _likely(a_pass, part, model, looked)) is not None]
     sightings = SIGHTINGS.empty(scene.grid.crs)
-    if judged:
-        found, probability, codes = zip(*judged, strict=True)
-        emitted = joined(found), np.concatenate(probability), np.concatenate(codes)
-        sightings = _sightings(scene, level_grid(scene, a_pass.level), looked, emitted)
+    if likely:
+        # Few are left, and naming costs by the call: they are judged together.
+        found = joined(likely)
+        probability, codes = judge(found.features, found.diameter_m, found.strength, model)
+        emitted = probability >= EMITTED
+        judged = found.take(emitted), probability[emitted], codes[emitted]
+        sightings = _sightings(scene, level_grid(scene, a_pass.level), looked, judged)
     return TileResult(sightings, looked.cells, 0.0, looked.unread)
 
 
@@ -150,10 +153,8 @@ def _roles(model: Model) -> tuple[Role, ...]:
     return cast("tuple[Role, ...]", model.roles)
 
 
-def _judged(
-    a_pass: Pass, part: Tile, model: Model, looked: Looked
-) -> tuple[Found, NDArray[np.float64], NDArray[np.object_]] | None:
-    """What is emitted in a part of a tile, how probable it is and of which class; None where nothing is valid."""
+def _likely(a_pass: Pass, part: Tile, model: Model, looked: Looked) -> Found | None:
+    """Candidates in a part of a tile that may be emitted; None where nothing is valid."""
     corner = looked.corner
     core = (part.row0, part.row1, part.col0, part.col1)
     if not looked.valid[core[0] - corner[0] : core[1] - corner[0], core[2] - corner[1] : core[3] - corner[1]].any():
@@ -161,9 +162,7 @@ def _judged(
     found = search(looked.octaves, looked.valid, corner, core, a_pass, first_stage(model))
     if isinstance(model, OwnModel):
         found = with_measures(found, looked.octaves, corner, model.measures)
-    probability, codes = judge(found.features, found.diameter_m, found.strength, model, least=EMITTED)
-    emitted = probability >= EMITTED
-    return found.take(emitted), probability[emitted], codes[emitted]
+    return found.take(worth_judging(found.features, found.diameter_m, model))
 
 
 def _sightings(

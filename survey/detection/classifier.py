@@ -11,7 +11,7 @@ from scipy.special import expit, logit
 from sklearn.ensemble import VotingClassifier
 from sklearn.frozen import FrozenEstimator
 
-from survey.detection.networks import is_exact, network_answers
+from survey.detection.networks import ROUGH, is_exact, network_answers, rough_answers
 
 EMITTED = 0.05
 """Least probability of an object that is kept at all (contract, Evaluation)."""
@@ -40,9 +40,7 @@ class Detection(BaseModel):
     families: tuple[str, ...] | None = None
 
 
-def probability_of(
-    features: NDArray[np.float32], hazard: Any, calibration: tuple[float, float], least: float = 0.0
-) -> NDArray[np.float64]:
+def probability_of(features: NDArray[np.float32], hazard: Any, calibration: tuple[float, float]) -> NDArray[np.float64]:
     """Calibrated probability that each candidate is a hazard object, shape (n,).
 
     Parameters
@@ -51,32 +49,41 @@ def probability_of(
     hazard : scikit-learn classifier of two classes, the second of which is "hazard"
     calibration : (slope, intercept)
         Of the logistic curve from the logit of the classifier's answer to a probability (Platt scaling).
-    least : float
-        Candidates that surely lie below it are told 0, without asking every member of a committee.
     """
     if len(features) == 0:
         return np.empty(0)
     slope, intercept = calibration
-    enough = float(expit((logit(least) - intercept) / slope)) if least > 0 and slope > 0 else 0.0
-    raw = (
-        _vote(hazard, features, enough) if isinstance(hazard, VotingClassifier) else answers_of(hazard, features)[:, 1]
-    )
-    bounded = np.clip(raw.astype(np.float64), _EDGE, 1 - _EDGE)
-    return np.where(raw < enough, 0.0, expit(slope * logit(bounded) + intercept))
+    raw = answers_of(hazard, features)[:, 1]
+    return np.asarray(expit(slope * logit(np.clip(raw.astype(np.float64), _EDGE, 1 - _EDGE)) + intercept))
 
 
-def _vote(committee: VotingClassifier, features: NDArray[np.float32], enough: float) -> NDArray[np.float64]:
-    """Mean answer of the members by their weights; where it cannot reach ``enough`` any more, what it is so far."""
-    shares = np.asarray(committee.weights, dtype=np.float64) / np.sum(committee.weights)
-    # The first member, the trees, costs the most: it is asked last, and only where it can still matter.
-    members = list(zip(committee.estimators_, shares, strict=True))
+def may_reach(
+    features: NDArray[np.float32], hazard: Any, calibration: tuple[float, float], least: float
+) -> NDArray[np.bool_]:
+    """Which candidates may be as probable as ``least``: all that are, and few that are not.
+
+    The networks of a committee are asked roughly, its trees not at all; of another classifier the answer is exact.
+
+    Parameters
+    ----------
+    features, hazard, calibration
+        As of :func:`probability_of`.
+    least : float
+        Above 0.
+    """
+    slope, intercept = calibration
+    if not len(features) or slope <= 0 or not isinstance(hazard, VotingClassifier):
+        return probability_of(features, hazard, calibration) >= least
+    shares = np.asarray(hazard.weights, dtype=np.float64) / np.sum(hazard.weights)
     total = np.zeros(len(features))
-    for member, share in members[1:]:
-        total += share * answers_of(member, features)[:, 1]
-    member, share = members[0]
-    open_ = np.flatnonzero(total + share >= enough)
-    total[open_] += share * answers_of(member, features[open_])[:, 1]
-    return total
+    for member, share in zip(map(_thawed, hazard.estimators_), shares, strict=True):
+        total += share * (rough_answers(member, features) + ROUGH if is_exact(member) else 1.0)
+    # Not-a-number is no answer: such a candidate is asked about exactly.
+    return ~(total < expit((logit(least) - intercept) / slope))
+
+
+def _thawed(classifier: Any) -> Any:
+    return classifier.estimator if isinstance(classifier, FrozenEstimator) else classifier
 
 
 def answers_of(classifier: Any, features: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
@@ -90,7 +97,7 @@ def answers_of(classifier: Any, features: NDArray[np.float32]) -> NDArray[np.flo
     if isinstance(classifier, VotingClassifier) and classifier.voting == "soft":
         answers = [answers_of(member, features) for member in classifier.estimators_]
         return np.average(answers, axis=0, weights=classifier.weights)
-    fitted = classifier.estimator if isinstance(classifier, FrozenEstimator) else classifier
+    fitted = _thawed(classifier)
     if is_exact(fitted):
         return network_answers(fitted, features)
     short = -len(features) % _BATCH

@@ -14,7 +14,7 @@ from sklearn.neural_network import MLPClassifier
 from survey.detection.candidates import finer_pixels, peaks_of, strength_of
 from survey.detection.channels import channels_of, fill_invalid, pyramid
 from survey.detection.features import first_look, measure
-from survey.detection.networks import network_answers
+from survey.detection.networks import ROUGH, network_answers, rough_answers
 from survey.detection.patches import detail_samples, patches_of, polar_samples
 from survey.detection.scales import BLOCK, REACH_IN_BLOCKS, REACH_IN_DIAMETERS, SOUGHT_HALVED_FROM, Pass, plan_passes
 
@@ -54,7 +54,12 @@ class FirstStage:
         if self.sieve is None or not len(features):
             return np.ones(len(features), bool)
         first = features[:, : self.sieve.n_features_in_]
-        return network_answers(self.sieve, first)[:, 1] >= self.least
+        answers = rough_answers(self.sieve, first)
+        kept = answers >= self.least + ROUGH
+        # Not-a-number is no answer either.
+        near = np.flatnonzero(~kept & ~(answers < self.least - ROUGH))
+        kept[near] = network_answers(self.sieve, first[near])[:, 1] >= self.least
+        return kept
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from survey.detection.classifier import answers_of, name_of, probability_of
-from survey.memory.committee import Committee, fit_committee
+from survey.detection.classifier import answers_of, may_reach, name_of, probability_of
+from survey.memory.committee import Committee, fit_committee, networks_of, seated
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +51,21 @@ def test_a_class_without_half_of_the_probability_is_not_named():
 
 
 @pytest.mark.parametrize("least", [0.05, 0.3, 0.9])
-def test_asking_fewer_members_changes_nothing_from_the_least_on(asked, least):
+@pytest.mark.parametrize("calibration", [(1.0, 0.0), (0.9, -1.5), (1.3, 0.8), (-1.0, 0.0)])
+def test_all_that_reach_a_probability_may_and_of_networks_hardly_any_other(asked, least, calibration):
     committee, features = asked
-    features = features[:700]
-    for calibration in ((1.0, 0.0), (0.9, -1.5), (1.3, 0.8)):
-        plain = probability_of(features, committee, calibration)
-        quick = probability_of(features, committee, calibration, least)
-        shown = plain >= least
-        assert quick[shown].tobytes() == plain[shown].tobytes()
-        assert (quick[~shown] < least).all()
+    reached = probability_of(features, committee, calibration) >= least
+    may = may_reach(features, committee, calibration, least)
+    assert may[reached].all()
+    alone = seated(networks_of(committee), 0.0)
+    reached = probability_of(features, alone, calibration) >= least
+    may = may_reach(features, alone, calibration, least)
+    assert may[reached].all()
+    assert (may & ~reached).sum() < 0.01 * len(features)
+
+
+def test_another_classifier_is_asked_exactly(asked):
+    committee, features = asked
+    trees = committee.estimators_[0].estimator
+    reached = probability_of(features, trees, (1.0, 0.0)) >= 0.3
+    assert (may_reach(features, trees, (1.0, 0.0), 0.3) == reached).all()

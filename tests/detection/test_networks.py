@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.neural_network import MLPClassifier
 
-from survey.detection.networks import is_exact, network_answers
+from survey.detection.networks import ROUGH, is_exact, network_answers, rough_answers
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +26,14 @@ def asked():
 def test_it_answers_as_scikit_learn_does(asked):
     network, features = asked
     assert np.allclose(network_answers(network, features), network.predict_proba(features), atol=2e-5)
+
+
+def test_a_rough_answer_is_near(asked):
+    network, features = asked
+    far = np.concatenate([features, 1e6 * features[:50]])
+    off = np.abs(rough_answers(network, far) - network_answers(network, far)[:, 1])
+    assert off.max() < ROUGH / 10
+    assert rough_answers(network, features[:0]).shape == (0,)
 
 
 def test_an_answer_is_the_same_to_the_last_bit_alone_and_among_others(asked):
