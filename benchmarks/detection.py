@@ -117,6 +117,16 @@ def drawn_sites(work: Path, sites: int) -> Iterator[Row]:
         yield drawn_row(f"drawn, craters and trenches, {gsd_cm:g} cm", work / f"in-{gsd_cm}", scenes, RGB, None)
 
 
+def meadows(work: Path, sites: int) -> Iterator[Row]:
+    """The same test sites as meadows of several densities, asked of the shipped model."""
+    for density in (0.0, 0.5, 1.0, 1.5):
+        scenes = list(drawn_grounds(0.02, {"mine_at": 20.0}, sites, 1600, density))
+        covered = pd.concat([one.labels for one in scenes])["occlusion"].fillna(0).mean()
+        plants = f"plants {density:g} times as dense, covering {100 * covered:.0f} % of a mine"
+        ground = f"drawn meadow, anti-tank mines, 2 cm, {plants}"
+        yield drawn_row(ground, work / f"meadow-{density}", scenes, RGB, None)
+
+
 def line_of(row: Row) -> str:
     """One line of the Markdown table."""
     report = row.report
@@ -145,7 +155,7 @@ HEADER = """\
 
 def rows(options: argparse.Namespace, work: Path) -> Iterator[Row]:
     """All that is asked for, in the order of the table."""
-    wanted = set(options.only or ("thermal", "brighton", "seneca", "drawn"))
+    wanted = set(options.only or ("thermal", "brighton", "seneca", "drawn", "meadows"))
     if "thermal" in wanted:
         yield thermal(options.data, work, "session")
         yield thermal(options.data, work, "zone")
@@ -154,6 +164,8 @@ def rows(options: argparse.Namespace, work: Path) -> Iterator[Row]:
             yield from photographs(options.data, work, name, site, read_examples(options.examples / f"{name}.npz"))
     if "drawn" in wanted:
         yield from drawn_sites(work, options.sites)
+    if "meadows" in wanted:
+        yield from meadows(work, options.sites)
 
 
 def main() -> None:
@@ -161,7 +173,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--examples", type=Path, default=Path("examples"))
-    parser.add_argument("--only", nargs="*", choices=("thermal", "brighton", "seneca", "drawn"))
+    parser.add_argument("--only", nargs="*", choices=("thermal", "brighton", "seneca", "drawn", "meadows"))
     parser.add_argument("--sites", type=int, default=8)
     parser.add_argument("--write", type=Path, help="Markdown file for the table")
     parser.add_argument("--json", type=Path, help="file for the whole reports")

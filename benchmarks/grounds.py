@@ -11,11 +11,16 @@ from rasterio.transform import from_origin
 from pipelines.grounds import APART_M, CRS, NORTH, WEST
 from survey.synthetic.photograph import IntoSettings, Photo, draw_into, open_ground
 from survey.synthetic.scene import DrawnScene, SceneSettings, draw_scene
-from survey.synthetic.site import TEST_SITES, site_of
+from survey.synthetic.site import TEST_SITES, Site, site_of
 
 
-def drawn_grounds(gsd_m: float, objects: Mapping[str, float], sites: int, side_px: int) -> Iterable[DrawnScene]:
-    """Draw one picture of each test site; ``objects`` are mean numbers in a picture."""
+def drawn_grounds(
+    gsd_m: float, objects: Mapping[str, float], sites: int, side_px: int, meadow: float | None = None
+) -> Iterable[DrawnScene]:
+    """Draw one picture of each test site; ``objects`` are mean numbers in a picture.
+
+    ``meadow`` makes every site a meadow whose plants are so many times as dense as usual; 0 is bare soil.
+    """
     hectares = (side_px * gsd_m) ** 2 / 1e4
     for number, seed in enumerate(TEST_SITES[:sites]):
         settings = SceneSettings(
@@ -25,9 +30,14 @@ def drawn_grounds(gsd_m: float, objects: Mapping[str, float], sites: int, side_p
             objects_per_ha={code: n / hectares for code, n in objects.items()},
             crs=CRS,
             origin=(WEST + APART_M * number, NORTH),
-            site=site_of(seed),
+            site=site_of(seed) if meadow is None else _as_meadow(site_of(seed), meadow),
         )
         yield draw_scene(settings, seed)
+
+
+def _as_meadow(site: Site, density: float) -> Site:
+    growth = site.growth.model_copy(update={"density": density})
+    return site.model_copy(update={"covers": (("meadow", 1.0),), "growth": growth})
 
 
 def photographs_drawn_into(

@@ -1,11 +1,12 @@
 """How long a survey takes against only reading the same file, and against a plain per-pixel forest.
 
-    python benchmarks/speed.py --data DIR [--mpx 100] [--workers 2] [--rounds 3] [--write docs/performance-table.md]
+    python benchmarks/speed.py --data DIR [--mpx 100] [--only NAME...] [--rounds 3] [--write docs/performance-table.md]
 
-Rasters are made of the natural colour photographs in ``DIR/brighton`` (mirrored and joined, taken to be of 2.5 or
-0.8 cm), with mines drawn into them, as a JPEG COG and as OpenDroneMap writes orthophotos (RGBA, deflate, predictor 2,
-tiles of 512). Raw reading of every block and the survey take turns with the same number of processes; medians are
-shown, and the recall of the drawn, unoccluded mines on that very raster: what finds nothing is not fast.
+Rasters are made of the natural colour photographs in ``DIR/brighton`` (mirrored and joined, taken to be of 2.5, 0.8 or
+10 cm), with mines or craters drawn into them, once with much clutter beside them, as a JPEG COG and as OpenDroneMap
+writes orthophotos (RGBA, deflate, predictor 2, tiles of 512). Raw reading of every block and the survey take turns with
+the same number of processes; medians are shown, and the recall of the drawn, unoccluded objects on that very raster:
+what finds nothing is not fast.
 """
 
 from __future__ import annotations
@@ -37,12 +38,31 @@ from survey.memory.evaluation import evaluate
 from survey.synthetic.photograph import IntoSettings, Photo, draw_into, open_ground
 
 RGB = ("red", "green", "blue")
-FAMILIES = {"anti-tank mines and indicators": ("AT", "indicator"), "everything": None}
+AT, SMALL = {"mine_at": 20.0}, {"mine_ap": 100.0, "mine_scatterable": 100.0}
 FORMATS = {
     "JPEG COG": {"driver": "COG", "compress": "JPEG", "quality": 85, "blocksize": 512},
     "RGBA deflate": {"driver": "GTiff", "compress": "DEFLATE", "predictor": 2, "tiled": True,
                      "blockxsize": 512, "blockysize": 512},
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is sought, at which ground sampling distance, and what is drawn in (numbers a hectare)."""
+
+    name: str
+    gsd_m: float
+    families: tuple[str, ...] | None
+    objects: dict[str, float]
+    clutter: float = 0.0
+
+
+CASES = {
+    "at": Case("anti-tank mines and indicators", 0.025, ("AT", "indicator"), AT),
+    "cluttered": Case("the same, very cluttered", 0.025, ("AT", "indicator"), AT, 3.0),
+    "small": Case("everything", 0.008, None, SMALL),
+    "indicators": Case("indicators only", 0.1, ("indicator",), {"crater": 20.0}),
+}
 
 
 @dataclass(frozen=True)
@@ -55,8 +75,10 @@ class Ground:
     mpx: float
 
 
-def joined(photos: Sequence[Path], mpx: float, gsd_m: float, objects: dict[str, float]) -> tuple[np.ndarray, list]:
-    """Pixels of photographs side by side, mirrored where they come again, with objects drawn into each."""
+def joined(
+    photos: Sequence[Path], mpx: float, gsd_m: float, objects: dict[str, float], clutter: float = 0.0
+) -> tuple[np.ndarray, list]:
+    """Pixels of photographs side by side, mirrored where they come again, with objects and clutter drawn into each."""
     with rasterio.open(photos[0]) as first:
         height, width = first.height, first.width
     across = max(1, round(np.sqrt(mpx * 1e6 / (height * width) * height / width)))
@@ -69,7 +91,9 @@ def joined(photos: Sequence[Path], mpx: float, gsd_m: float, objects: dict[str, 
             pixels = image.read()[:, :: -1 if row % 2 else 1, :: -1 if col % 2 else 1]
         place = from_origin(WEST + col * width * gsd_m, NORTH - row * height * gsd_m, gsd_m, gsd_m)
         photo = Photo(np.ascontiguousarray(pixels), RGB, place, CRS, gsd_m)
-        drawn = draw_into(photo, IntoSettings(objects_per_ha=objects), 900 + number, open_ground(photo))
+        drawn = draw_into(
+            photo, IntoSettings(objects_per_ha=objects, clutter=clutter), 900 + number, open_ground(photo)
+        )
         whole[:, row * height : (row + 1) * height, col * width : (col + 1) * width] = drawn.pixels
         labels.append(drawn.labels)
     return whole, labels
@@ -155,23 +179,19 @@ def recall_on(result: Path, ground: Ground, codes: tuple[str, ...]) -> str:
 def lines(options: argparse.Namespace, work: Path) -> Iterator[str]:
     """Measure each ground and kind of survey."""
     photos = sorted((options.data / "brighton").glob("*.tif"))
-    cases = (
-        (0.025, "anti-tank mines and indicators", {"mine_at": 20.0}, ("mine_at",)),
-        (0.008, "everything", {"mine_ap": 100.0, "mine_scatterable": 100.0}, ("mine_ap", "mine_scatterable")),
-    )
-    for gsd_m, name, objects, codes in cases:
-        pixels, labels = joined(photos, options.mpx, gsd_m, objects)
+    for case in (CASES[name] for name in options.only):
+        pixels, labels = joined(photos, options.mpx, case.gsd_m, case.objects, case.clutter)
         for form in FORMATS:
-            ground = make_ground(work, form, pixels, labels, gsd_m)
+            ground = make_ground(work, form, pixels, labels, case.gsd_m)
             raw, ours = [], []
             for number in range(options.rounds):
                 raw.append(read_raw(ground.path, options.workers))
-                seconds, result = survey_whole(ground, FAMILIES[name], work / f"{gsd_m}-{form}-{number}")
+                seconds, result = survey_whole(ground, case.families, work / f"{case.name}-{form}-{number}")
                 ours.append(seconds)
             one, whole = statistics.median(raw), statistics.median(ours)
             yield (
-                f"| {name}, {100 * gsd_m:g} cm, {form} | {ground.mpx:.0f} | {ground.mpx / one:.1f} | "
-                f"{ground.mpx / whole:.1f} | {whole / one:.1f} | {recall_on(result, ground, codes)} | "
+                f"| {case.name}, {100 * case.gsd_m:g} cm, {form} | {ground.mpx:.0f} | {ground.mpx / one:.1f} | "
+                f"{ground.mpx / whole:.1f} | {whole / one:.1f} | {recall_on(result, ground, tuple(case.objects))} | "
                 f"{ground.mpx / whole / forest_loop(ground.path, 4.0):.0f} x |"
             )
             ground.path.unlink()
@@ -190,6 +210,7 @@ def main() -> None:
     parser.add_argument("--mpx", type=float, default=100.0)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="*", choices=CASES, default=tuple(CASES))
     parser.add_argument("--write", type=Path, help="Markdown file for the table")
     options = parser.parse_args()
     table = [HEADER]
