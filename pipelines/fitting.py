@@ -18,7 +18,7 @@ from pipelines.measuring import Rows
 from pipelines.remembered import Remembered
 from survey.api import Model, judge, sizes_of
 from survey.detection.classifier import EMITTED, probability_of
-from survey.detection.features import FEATURE_SET
+from survey.detection.features import FEATURE_SET, parts_of
 from survey.errors import ModelError
 from survey.hazards import HazardClass, classes
 from survey.memory.calibration import Places
@@ -186,7 +186,8 @@ def fit_challenger(data: Remembered, before: Model | None, request: Request) -> 
 
 def _background(data: Remembered, looked: NDArray[np.bool_]) -> dict[str, Any]:
     nothing = looked & (data.rows.codes == "")
-    return background(data.rows.features[nothing], data.rows.weights[nothing], data.groups[nothing])
+    rows = data.rows.take(nothing)
+    return background(rows.features, rows.weights, data.groups[nothing], parts_of(len(data.roles))[0])
 
 
 def _elder(before: Model | None, own: set[str]) -> tuple[Model | None, bytes]:

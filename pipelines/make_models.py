@@ -36,7 +36,7 @@ from pipelines.model_examples import (
     thinned,
     worth_measuring,
 )
-from survey.detection.features import FEATURE_SET, first_look_width
+from survey.detection.features import FEATURE_SET, first_look_width, parts_of
 from survey.detection.scales import nearest_scale
 from survey.detection.search import FirstStage
 from survey.memory.at_once import at_once
@@ -173,8 +173,7 @@ def fit_model(
     }
     if stage.sieve is not None:
         card["sieve"] = {"least": stage.least, "objects_kept": OBJECTS_KEPT}
-    nothing = codes == NOTHING
-    card["background"] = background(features[nothing], weights[nothing], sites[nothing])
+    card["background"] = known_ground(gathered, len(BAND_SETS[name]))
     reference = features[np.random.default_rng(0).permutation(len(features))[:32]]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.survey-model"
@@ -201,6 +200,26 @@ def fit_model(
     save_model(path, judges, card, reference)
     (folder / f"{name}.json").write_text(json.dumps(card, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return card
+
+
+def known_ground(gathered: Gathered, channels: int) -> dict[str, Any]:
+    """Describe the sites learned from by what a survey with the model measures there on no object, for the card.
+
+    Parameters
+    ----------
+    gathered : Gathered
+    channels : int
+        Of the model's bands.
+    """
+    # What has not passed the sieve as features are kept, in half precision, is left out again.
+    parts = [worth_measuring(part, gathered.stage) for part in gathered.parts]
+    nothing = [part.codes == NOTHING for part in parts]
+    return background(
+        np.concatenate([part.features[rows] for part, rows in zip(parts, nothing, strict=True)]),
+        np.concatenate([part.weights[rows] for part, rows in zip(parts, nothing, strict=True)]),
+        np.concatenate([np.full(rows.sum(), part.site, object) for part, rows in zip(parts, nothing, strict=True)]),
+        parts_of(channels)[0],
+    )
 
 
 def fit_styles(

@@ -5,6 +5,7 @@ All arithmetic is in integers, pixel by pixel, so a channel is the same through 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -44,6 +45,25 @@ def channels_of(pixels: Bytes) -> Bytes:
         rows = slice(start, start + _ROWS)
         channels[rows] = cv2.transform(cv2.merge([np.ascontiguousarray(band[rows]) for band in pixels]), _OPPONENT)
     return channels
+
+
+def channel_names(roles: Sequence[str]) -> tuple[str, ...]:
+    """What the channels of some bands are called, in their order.
+
+    Parameters
+    ----------
+    roles : sequence of str
+        Three band roles, or one.
+
+    Examples
+    --------
+    >>> channel_names(["red", "green", "blue"])
+    ('brightness', 'red against green', 'red and green against blue')
+    """
+    if len(roles) == 1:
+        return (f"the {roles[0]} band",)
+    first, second, third = ("near infrared" if role == "nir" else role for role in roles)
+    return "brightness", f"{first} against {second}", f"{first} and {second} against {third}"
 
 
 def fill_invalid(pixels: Bytes, valid: NDArray[np.bool_], block: int) -> Bytes:

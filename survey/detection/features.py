@@ -6,6 +6,8 @@ spreads and Fourier magnitudes, or turned to the patch's own direction, so measu
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -130,6 +132,32 @@ MEASURES = (
 """The measures of patches in the order of the feature vector; the first look goes before them."""
 
 
+@dataclass(frozen=True)
+class _Widths:
+    """Features of one measure: by channel or of brightness alone, in stretches of so many a channel."""
+
+    by_channel: bool
+    stretches: tuple[int, ...]
+
+
+_WIDTHS = (
+    _Widths(True, (7,)),  # ring_contrast
+    _Widths(True, (8,)),  # ring_spread
+    _Widths(False, (14,)),  # ring_extremes
+    _Widths(True, (6,)),  # edge_coherence
+    _Widths(False, (6,)),  # edge_strength
+    _Widths(False, (20,)),  # angular_harmonics
+    _Widths(False, (40,)),  # turned_rings
+    _Widths(True, (1,)),  # centre_difference
+    _Widths(True, (8, 8)),  # detail_rings: means, spreads
+    _Widths(True, (7,)),  # detail_edges
+    _Widths(False, (15,)),  # detail_roughness
+    _Widths(False, (32,)),  # detail_harmonics
+    _Widths(True, (96,)),  # turned_detail
+)
+"""In the order of :data:`MEASURES`."""
+
+
 def first_look(
     strength: Strength, row: NDArray[np.int64], col: NDArray[np.int64], sought_px: float, size: tuple[float, float]
 ) -> Floats:
@@ -163,6 +191,35 @@ def first_look(
 def first_look_width(channels: int) -> int:
     """Number of features of :func:`first_look`."""
     return (channels + 1) * (1 + 4 * len(AROUND_RADII)) + 2
+
+
+def parts_of(channels: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which measure of which channel each feature is of.
+
+    Parameters
+    ----------
+    channels : int
+
+    Returns
+    -------
+    parts : int array, shape (number of features,)
+        Features of one number are of one measure and one channel; -1 for the size, which is no measure of the ground.
+    channel_of : int array, shape (number of parts,)
+        Measures of all channels together are counted to the first, brightness.
+    """
+    circles = len(AROUND_RADII)
+    first = [*range(channels), 0]
+    rows = [first, *[[one for one in first for _ in range(circles)]] * 4]
+    parts = [*(one for row in rows for one in row), -1, -1]
+    channel_of = list(range(channels))
+    for widths in _WIDTHS:
+        # Some measures stand in several stretches, each with all its channels.
+        by_channel = range(channels) if widths.by_channel else (0,)
+        for stretch in widths.stretches:
+            for channel in by_channel:
+                parts += [len(channel_of)] * stretch
+                channel_of.append(channel)
+    return np.array(parts), np.array(channel_of)
 
 
 def measure(patches: Patches, first: Floats) -> Floats:

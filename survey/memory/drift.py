@@ -1,84 +1,212 @@
-"""How unlike the ground a model learned from other ground is, in the features of what stands out on it."""
+"""How unlike the ground a model learned from other ground is, in the features of what stands out on it.
+
+A site is described by the mean and the spread of every feature over its candidates. Sites differ from one another, and
+so the differences of new ground are told in units of how far the sites lie apart, not of how far candidates do: a
+control chart of what is measured on it (Shewhart 1931). Features are judged in parts, those of one measure and one
+channel together, or a few that are far off would be lost among hundreds that are not.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import t as student
 
-_MOST = 3.0
-"""Spreads at which one feature's difference stops counting more, so that no single one decides."""
-_USUAL = 0.95
-"""Share of the sites that usually lie no further apart."""
-_TOLERANCE = 1.5
-"""Multiple of the drift between a few training grounds beyond which ground is strange: no published figure."""
+_FEWEST = 100
+"""Candidates below which a site is left out: a choice, no published figure."""
+_STRANGE = 0.05
+"""Share of the sites that lie further off than is usual."""
 _MANY_SITES = 20
+"""Sites from which the share above can be counted; among fewer it is reckoned."""
+_LEAST_VARIANCE = 1e-3
+"""Added to variances before their logarithm is taken; features are logarithms of contrasts, of a size about one."""
+_ROWS = 20_000
+_FIELDS = ("mean", "mean_apart", "within", "spread", "spread_apart")
 
 
-def background(
-    features: NDArray[np.float32], weights: NDArray[np.float64], groups: NDArray[np.object_]
-) -> dict[str, Any]:
-    """Describe ground that holds no object: mean and spread of every feature, and how far grounds usually lie apart.
+@dataclass(frozen=True)
+class Ground:
+    """What stands out on some ground.
+
+    Attributes
+    ----------
+    count : float
+        Candidates; those of unlike weights count as fewer (Kish 1965: squared sum of the weights over the sum of their
+        squares).
+    mean, variance : float arrays, shape (number of features,)
+    """
+
+    count: float
+    mean: NDArray[np.float64]
+    variance: NDArray[np.float64]
+
+    @property
+    def spread(self) -> NDArray[np.float64]:
+        """Logarithm of each feature's standard deviation."""
+        return np.asarray(0.5 * np.log(self.variance + _LEAST_VARIANCE))
+
+
+def ground_of(features: NDArray[np.floating[Any]], weights: NDArray[np.float64]) -> Ground:
+    """Describe the ground some candidates lie on.
 
     Parameters
     ----------
-    features : float32 array, shape (n, number of features)
-        Candidates that lie on no object.
+    features : float array, shape (n, number of features)
+        Candidates that lie on no object, as far as is known.
+    weights : float array, shape (n,)
+        Positive; n is 1 at least.
+    """
+    total = float(weights.sum())
+    count = total**2 / float(np.square(weights).sum())
+    sums = np.zeros((2, features.shape[1]))
+    for start in range(0, len(features), _ROWS):
+        values = features[start : start + _ROWS].astype(np.float64)
+        some = weights[start : start + _ROWS]
+        sums += np.stack([some @ values, some @ np.square(values)])
+    mean, squares = sums / total
+    return Ground(count, mean, np.maximum(squares - mean**2, 0.0))
+
+
+def background(
+    features: NDArray[np.floating[Any]],
+    weights: NDArray[np.float64],
+    groups: NDArray[np.object_],
+    parts: NDArray[np.int64],
+) -> dict[str, Any]:
+    """Describe ground that holds no object, site by site, for a model's card.
+
+    Parameters
+    ----------
+    features : float array, shape (n, number of features)
+        Candidates that lie on no object and that a survey with the model would measure.
     weights : float array, shape (n,)
     groups : object array, shape (n,)
         Site of each.
+    parts : int array, shape (number of features,)
+        Part that each feature is judged in; -1 for none.
 
     Returns
     -------
     dict
-        ``mean`` and ``spread`` by feature, the number of ``sites``, and ``usual``: how far from the others nineteen of
-        twenty sites lie at most, the largest drift where there are few; None with fewer than two. Empty where there
-        is no candidate.
+        As :func:`compared` gives it; empty where no site has enough candidates.
     """
-    if not len(features):
-        return {}
     rows_of = pd.Series(groups.astype(str)).groupby(groups.astype(str)).indices
-    sums = {name: _sums(features[rows], weights[rows]) for name, rows in rows_of.items()}
-    whole = np.sum(list(sums.values()), axis=0)
-    described: dict[str, Any] = _moments(whole)
-    apart = [_steps(own[1] / own[0], _moments(whole - own)) for own in sums.values()] if len(sums) > 1 else []
-    return described | {
-        "sites": len(sums),
-        "usual": float(np.quantile(apart, _USUAL, method="higher")) if apart else None,
+    described = (ground_of(features[rows], weights[rows]) for _, rows in sorted(rows_of.items()))
+    return compared([one for one in described if one.count >= _FEWEST], parts)
+
+
+def compared(grounds: list[Ground], parts: NDArray[np.int64]) -> dict[str, Any]:
+    """Compare the grounds of some sites with one another.
+
+    Parameters
+    ----------
+    grounds : list of Ground
+        One a site.
+    parts : int array, shape (number of features,)
+        Part that each feature is judged in; -1 for none.
+
+    Returns
+    -------
+    dict
+        ``sites``: their number; by feature the ``mean`` over the sites of their means, the standard deviation of
+        these (``mean_apart``), the mean standard deviation ``within`` a site, and mean and standard deviation of the
+        logarithm of that (``spread``, ``spread_apart``); ``limits`` by part, of the means and then of the spreads, and
+        ``usual``, the highest multiple of its limit that a part usually reaches. With twenty sites and more, limits and
+        ``usual`` are what nineteen of twenty sites keep when they are compared with the others. Of fewer that cannot
+        be counted, and limits are those that a normal deviate of unknown variance keeps in all parts together
+        (Student's t; Bonferroni). Without two sites ``limits`` is empty. All is empty without any.
+    """
+    if not grounds:
+        return {}
+    known = _moments(grounds)
+    described: dict[str, Any] = {key: [_short(one) for one in known[key]] for key in _FIELDS}
+    described |= {"sites": len(grounds), "limits": [], "usual": 1.0}
+    if len(grounds) < 2:
+        return described
+    count = 2 * (int(parts.max()) + 1)
+    if len(grounds) < _MANY_SITES:
+        limit = float(student.ppf(1 - _STRANGE / (2 * count), len(grounds) - 1))
+        return described | {"limits": [_short(limit)] * count}
+    left_out = [
+        _differences(one, _moments([*grounds[:n], *grounds[n + 1 :]]) | {"sites": len(grounds) - 1}, parts)
+        for n, one in enumerate(grounds)
+    ]
+    limits = np.quantile(left_out, 1 - _STRANGE, axis=0)
+    usual = np.quantile((np.array(left_out) / limits).max(axis=1), 1 - _STRANGE, method="higher")
+    return described | {"limits": [_short(one) for one in limits], "usual": _short(usual)}
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.4g}")
+
+
+def _moments(grounds: list[Ground]) -> dict[str, NDArray[np.float64]]:
+    means, spreads = np.array([one.mean for one in grounds]), np.array([one.spread for one in grounds])
+    degrees = 1 if len(grounds) > 1 else 0
+    return {
+        "mean": means.mean(axis=0),
+        "mean_apart": means.std(axis=0, ddof=degrees),
+        "within": np.sqrt(np.mean([one.variance for one in grounds], axis=0)),
+        "spread": spreads.mean(axis=0),
+        "spread_apart": spreads.std(axis=0, ddof=degrees),
     }
 
 
-def _sums(features: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weight, weighted sums and sums of squares by feature, shape (3, number of features)."""
-    values = features.astype(np.float64)
-    total = np.full(values.shape[1], weights.sum())
-    return np.stack([total, weights @ values, weights @ np.square(values)])
+def _differences(ground: Ground, known: Mapping[str, Any], parts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Root mean square of the differences by part, of means and then of spreads, in standard deviations.
+
+    The deviation is that of a new site from the mean of some, and of a mean, or the logarithm of a standard deviation,
+    of so many candidates (normal: 1 / sqrt(2 n)) from its site's.
+    """
+    values = {key: np.asarray(known[key], dtype=float) for key in _FIELDS}
+    more, noise = 1 + 1 / known["sites"], np.array([values["within"] ** 2, np.full(len(parts), 0.5)]) / ground.count
+    apart = np.array([values["mean_apart"], values["spread_apart"]])
+    off = np.array([ground.mean - values["mean"], ground.spread - values["spread"]])
+    # A feature that is the same everywhere tells nothing.
+    squares = off**2 / np.maximum(apart**2 * more + noise, _LEAST_VARIANCE**2)
+    judged = parts >= 0
+    members = np.bincount(parts[judged])
+    return np.concatenate([np.sqrt(np.bincount(parts[judged], one[judged]) / members) for one in squares])
 
 
-def _moments(sums: NDArray[np.float64]) -> dict[str, list[float]]:
-    mean = sums[1] / sums[0]
-    spread = np.sqrt(np.maximum(sums[2] / sums[0] - mean**2, 0.0))
-    return {"mean": [round(float(one), 4) for one in mean], "spread": [round(float(one), 4) for one in spread]}
+def drift(ground: Ground, known: Mapping[str, Any], parts: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    """Tell how far ground lies from the grounds a model learned from.
+
+    Parameters
+    ----------
+    ground : Ground
+    known : mapping
+        From :func:`background`.
+    parts : int array, shape (number of features,)
+        As it was made with.
+
+    Returns
+    -------
+    float array, shape (number of parts,), or None
+        By part, the larger of what means and spreads reach, in multiples of what is usual: beyond 1 ground is strange.
+        None where nothing is known: of fewer than two sites, or as cards of earlier versions have it.
+    """
+    if not _is_usable(known, len(parts), 2 * (int(parts.max()) + 1)) or len(ground.mean) != len(parts):
+        return None
+    limits = np.asarray(known["limits"], dtype=float) * float(known["usual"])
+    return np.asarray((_differences(ground, known, parts) / limits).reshape(2, -1).max(axis=0))
 
 
-def drift(features: NDArray[np.float32], weights: NDArray[np.float64], known: Mapping[str, Any]) -> float:
-    """Mean difference of the features' means from those of known ground, in spreads of the known ground."""
-    return _steps(np.average(features, axis=0, weights=weights), known)
-
-
-def _steps(mean: NDArray[np.float64], known: Mapping[str, Any]) -> float:
-    spread = np.asarray(known["spread"], dtype=float)
-    used = spread > 0
-    steps = np.abs(mean - np.asarray(known["mean"], dtype=float))[used] / spread[used]
-    return float(np.minimum(steps, _MOST).mean()) if used.any() else 0.0
-
-
-def is_strange(measured: float, known: Mapping[str, Any]) -> bool:
-    """Whether ground lies clearly further from the training ground than the training grounds from one another."""
-    usual = known.get("usual")
-    # The largest of a few is a poor estimate of what is usual; of many it is known.
-    tolerance = _TOLERANCE if known.get("sites", 0) < _MANY_SITES else 1.0
-    return usual is not None and measured > tolerance * usual
+def _is_usable(known: Any, features: int, limits: int) -> bool:
+    """Whether a card's description of ground is one of this version, whole, and of two sites or more."""
+    if not isinstance(known, Mapping):
+        return False
+    sizes = {**dict.fromkeys(_FIELDS, features), "limits": limits}
+    try:
+        tables = {key: np.asarray(known.get(key), dtype=float) for key in sizes}
+        numbers = np.array([known.get("sites"), known.get("usual")], dtype=float)
+    except (TypeError, ValueError):
+        return False
+    if not all(tables[key].shape == (size,) and np.isfinite(tables[key]).all() for key, size in sizes.items()):
+        return False
+    return bool(np.isfinite(numbers).all() and numbers[0] >= 2 and numbers[1] > 0 and (tables["limits"] > 0).all())

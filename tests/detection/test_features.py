@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from pictures import flat_disc, textured
 
-from survey.detection.features import MEASURES, edge_coherence, measure, ring_contrast, ring_spread
+from survey.detection.features import (
+    MEASURES,
+    edge_coherence,
+    first_look_width,
+    measure,
+    parts_of,
+    ring_contrast,
+    ring_spread,
+)
 from survey.detection.patches import detail_samples, patches_of, polar_samples
 
 SIDE, MIDDLE, DIAMETER = 101, np.array([50.0]), 11.0
@@ -86,3 +94,21 @@ def test_no_candidate_and_one_channel():
     for function in MEASURES:
         assert np.isfinite(function(patches)).all()
     assert features_of(one, (1.0,)).shape[1] < empty.shape[1]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_parts_of_features_are_those_that_change_with_their_channel(channels):
+    image = picture()[..., :channels]
+    first = np.zeros(first_look_width(channels))
+    before = features_of(image, first)[0]
+    parts, channel_of = parts_of(channels)
+    assert len(parts) == len(before)
+    assert sorted({*parts.tolist()}) == [-1, *range(len(channel_of))]
+    assert (parts[first_look_width(channels) - 2 :][:2] == -1).all()
+    # Colours do not turn the rings: a channel's own changes show in its own features alone.
+    for channel in range(1, channels):
+        other = image.copy()
+        other[..., channel] = np.random.default_rng(1).integers(0, 256, image.shape[:2])
+        changed = np.flatnonzero(features_of(other, first)[0] != before)
+        assert {*channel_of[parts[changed]].tolist()} == {channel}
+        assert len(changed) > 0.95 * (channel_of[parts[first_look_width(channels) :]] == channel).sum()

@@ -14,6 +14,7 @@ from results import assert_same, layers_of, leftovers
 
 from pipelines.run import How, survey_job
 from survey.api import load_model
+from survey.detection.features import parts_of
 from survey.memory.modelfile import Judges, save_model
 from survey.settings import read_job
 
@@ -48,10 +49,13 @@ def test_ground_unlike_what_the_model_knows_is_told_and_written_down(drawn, mode
     width = known.hazard.n_features_in_
     reference = np.zeros((2, width), np.float32)
     strange = tmp_path / "strange.survey-model"
-    for far, count in ((0.0, 0), (50.0, 1)):
-        # Ground whose features lie so far off what is here, or of which any distance is usual.
-        usual = {"mean": [far] * width, "spread": [1.0] * width, "sites": 30, "usual": 3.0 if far == 0 else 0.5}
-        save_model(strange, Judges(known.hazard, known.namer), {**known.card, "background": usual}, reference)
+    of_features = {"mean": 0.0, "mean_apart": 1.0, "within": 1.0, "spread": 0.0, "spread_apart": 1.0}
+    limits = [100.0] * 2 * len(parts_of(3)[1])
+    usual = {key: [one] * width for key, one in of_features.items()} | {"sites": 30, "limits": limits, "usual": 1.0}
+    # A card of an earlier version, ground of which much is usual, and ground with features far off what is here.
+    earlier = {"mean": [50.0] * width, "spread": [1.0] * width, "sites": 30, "usual": 0.5}
+    for one, count in ((earlier, 0), (usual, 0), (usual | {"mean": [500.0] * width}, 1)):
+        save_model(strange, Judges(known.hazard, known.namer), {**known.card, "background": one}, reference)
         job = tmp_path / "again.toml"
         job.write_text(drawn.read_text().replace(model.as_posix(), strange.as_posix()))
         assert strange.name in job.read_text()
