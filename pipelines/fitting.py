@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from sklearn.ensemble import VotingClassifier
 from pipelines.measuring import Rows
 from pipelines.remembered import Remembered
 from survey.api import Model, judge, sizes_of
+from survey.api.judging import agreed_on, names_of_emitted
 from survey.detection.classifier import EMITTED, probability_of
 from survey.detection.features import FEATURE_SET, parts_of
 from survey.errors import ModelError
@@ -53,6 +54,8 @@ class Challenger:
     elder_file : bytes
     shift : float
         Added to the logits of the elder at the sizes that both look for.
+    shared : tuple of str
+        Classes on which both have a say.
     card : mapping
     reference : float32 array
     """
@@ -64,6 +67,7 @@ class Challenger:
     elder: Model | None
     elder_file: bytes
     shift: float
+    shared: tuple[str, ...]
     card: Mapping[str, Any]
     reference: NDArray[np.float32]
 
@@ -78,7 +82,7 @@ class Challenger:
         """
         elder = self.elder
         older = {} if elder is None else dict(elder.scales_by_class)
-        card = {"scales_by_class": dict(scales_by_class), "elder": {"shift": self.shift}}
+        card = {"scales_by_class": dict(scales_by_class), "elder": {"shift": self.shift, "shared": self.shared}}
         model = Model(
             "", "", (), {**older, **scales_by_class}, 0.0, FEATURE_SET,
             self.fitted.hazard, self.fitted.namer, self.fitted.calibration, card, elder,
@@ -146,6 +150,9 @@ def fit_challenger(data: Remembered, before: Model | None, request: Request) -> 
     held_out[direct] = probability_of(rows.features[direct], fitted.hazard, fitted.calibration)
     elder, content = _elder(before or data.shipped, set(data.counts))
     shift = 0.0 if elder is None else _shift(elder, data)
+    shared = () if elder is None else shared_with(elder, data)
+    if elder is not None and shared:
+        held_out = with_elder(held_out, rows, fitted.namer, elder, shared)
     own = {code: list(sizes) for code, sizes in data.sizes_by_class.items()}
     card: dict[str, Any] = {
         "roles": list(data.roles),
@@ -179,9 +186,9 @@ def fit_challenger(data: Remembered, before: Model | None, request: Request) -> 
         card["begun_with"] = data.begun_with.version
     if elder is not None:
         older = [code for code in elder.classes if code not in own]
-        card["elder"] = {"version": elder.version, "shift": shift, "classes": older}
+        card["elder"] = {"version": elder.version, "shift": shift, "classes": older, "shared": list(shared)}
     reference = rows.features[np.random.default_rng(0).permutation(np.flatnonzero(learned))[:32]]
-    return Challenger(fitted, settings, learned, held_out, elder, content, shift, card, reference)
+    return Challenger(fitted, settings, learned, held_out, elder, content, shift, shared, card, reference)
 
 
 def _background(data: Remembered, looked: NDArray[np.bool_]) -> dict[str, Any]:
@@ -200,6 +207,34 @@ def _elder(before: Model | None, own: set[str]) -> tuple[Model | None, bytes]:
     if before.elder is not None and missing <= set(before.elder.classes):
         return before.elder, elder_bytes(Path(before.path))
     return before, Path(before.path).read_bytes()
+
+
+def shared_with(elder: Model, data: Remembered) -> tuple[str, ...]:
+    """Classes of the memory that an elder knows, too; none where it has learned from images of the memory.
+
+    Of ground it has learned from it would know the answers, and what is held out would be no more.
+    """
+    seen: set[str] = set()
+    model: Model | None = elder
+    while model is not None:
+        seen |= {*model.card.get("images", ()), *model.card.get("memory", {}).get("images", ())}
+        model = model.elder
+    if seen & set(data.clips["image_digest"]):
+        return ()
+    return tuple(code for code in data.counts if code in elder.classes)
+
+
+def with_elder(
+    own: NDArray[np.float64], rows: Rows, namer: Any, elder: Model, shared: Sequence[str]
+) -> NDArray[np.float64]:
+    """Held-out probabilities of a younger model after its elder's say, as :func:`survey.api.judge` gives them.
+
+    Who names the classes has seen the objects; so these are taken to be called what they are.
+    """
+    said, _ = judge(rows.features, rows.diameter_m, rows.strength, elder)
+    silent = ~np.isin(rows.diameter_m, sizes_of(elder)) | (rows.strength < elder.least_strength)
+    names = np.where(rows.codes == "", names_of_emitted(rows.features, own, namer), rows.codes)
+    return agreed_on(own, np.where(silent, np.nan, said), names, shared)
 
 
 def _shift(elder: Model, data: Remembered) -> float:

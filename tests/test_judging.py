@@ -81,6 +81,25 @@ def test_a_class_of_the_younger_is_never_taken_from_the_elder():
     assert codes.tolist() == ["mine_at"]
 
 
+def test_of_a_class_that_both_know_both_have_half_a_say():
+    asked = on_top(0.0)
+    asked = replace(asked, card={**asked.card, "elder": {"shift": 0.0, "shared": ["mine_at"]}})
+    doubting = replace(asked, elder=replace(ELDER, calibration=(1.0, -3.0)))
+    likely, unlikely = [3.0, 1.0], [-9.0, 1.0]
+    (alone,), _ = said([likely], [MINE], YOUNGER)
+    # The elder says the same here, or the same less three logits: half of that is taken.
+    (probability,), codes = said([likely], [MINE], asked)
+    assert (probability, codes.tolist()) == (pytest.approx(alone), ["mine_at"])
+    (probability,), codes = said([likely], [MINE], doubting)
+    assert np.log(probability / (1 - probability)) == pytest.approx(np.log(alone / (1 - alone)) - 1.5)
+    assert codes.tolist() == ["mine_at"]
+    # What the elder would not have proposed it has no say in, and what the younger would not show stays hidden.
+    silent = replace(doubting, elder=replace(doubting.elder, least_strength=9.0))
+    assert said([likely], [MINE], silent)[0] == pytest.approx([alone])
+    sure = replace(asked, elder=replace(ELDER, calibration=(1.0, 30.0)))
+    assert said([unlikely], [MINE], sure)[0][0] < 0.05
+
+
 def test_the_elder_is_not_asked_of_what_it_would_not_have_proposed():
     demanding = replace(on_top(0.0), elder=replace(ELDER, least_strength=9.0))
     (probability,), _ = said([[3.0, -3.0]], [SHELL], demanding)
