@@ -19,7 +19,7 @@ from pipelines.remembered import Remembered
 from survey.api import Model, judge, sizes_of
 from survey.api.judging import agreed_on, names_of_emitted
 from survey.detection.classifier import EMITTED, probability_of
-from survey.detection.features import FEATURE_SET, parts_of
+from survey.detection.features import FEATURE_SET, parts_of, picture_width
 from survey.errors import ModelError
 from survey.hazards import HazardClass, classes
 from survey.memory.calibration import Places
@@ -142,7 +142,8 @@ def fit_challenger(data: Remembered, before: Model | None, request: Request) -> 
     looked = np.isin(rows.diameter_m, data.own_sizes)
     tested = np.isin(data.groups.astype(str), request.test_groups)
     learned = looked & ~tested
-    settings = request.training or recipe(data.n_objects, request.seed, data.starts)
+    plain = rows.features.shape[1] - picture_width(len(data.roles))
+    settings = request.training or recipe(data.n_objects, request.seed, data.starts, plain)
     fitted = fit_rows(data, learned, settings)
     held_out = np.zeros(len(rows))
     held_out[learned] = fitted.held_out

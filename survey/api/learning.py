@@ -19,7 +19,7 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 
 from survey.api.judging import Measure, OwnModel, feature_set_of
 from survey.api.tiles import with_measures
-from survey.detection.features import FEATURE_SET
+from survey.detection.features import FEATURE_SET, picture_width
 from survey.detection.scales import LADDER_M, plan_passes
 from survey.detection.search import FirstStage, octaves_of, search
 from survey.errors import LayerError, ModelError
@@ -144,7 +144,9 @@ def learn(
     rows = _Rows.joined(parts)
     numbers = np.unique(rows.groups.astype(str), return_inverse=True)[1]
     starts = () if shipped is None or measures else networks_of(shipped.hazard)
-    settings = settings or recipe(sum(len(known.codes) for known, _ in outlines), starts=starts)
+    # Measures of the researcher's own come after the picture; then the trees read everything.
+    plain = 0 if measures else rows.features.shape[1] - picture_width(len(roles))
+    settings = settings or recipe(sum(len(known.codes) for known, _ in outlines), starts=starts, plain=plain)
     if estimator is None:
         fitted = fit(rows.features, rows.codes, rows.weights, numbers, settings)
     else:

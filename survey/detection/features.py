@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from survey.detection.candidates import AROUND_RADII, Strength
-from survey.detection.patches import ANGLES, DETAIL_ANGLES, Floats, Patches, mean_and_spread
+from survey.detection.patches import ANGLES, DETAIL_ANGLES, DETAIL_RADII, Floats, Patches, mean_and_spread
 
 FEATURE_SET = "polar-6"
 """Version of the measures. A model names the one it was trained on."""
@@ -220,6 +220,11 @@ def parts_of(channels: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
                 parts += [len(channel_of)] * stretch
                 channel_of.append(channel)
     return np.array(parts), np.array(channel_of)
+
+
+def picture_width(channels: int) -> int:
+    """Number of features of :func:`turned_detail`, the last of the vector."""
+    return channels * len(DETAIL_RADII) * DETAIL_ANGLES // 2
 
 
 def measure(patches: Patches, first: Floats) -> Floats:

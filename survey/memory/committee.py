@@ -26,6 +26,8 @@ Floats = NDArray[np.float32]
 # scikit-learn bins by a sample of so many rows where there are more, and then without weights.
 _MANY_ROWS = 200_000
 _STEPS = 255
+_USUAL_BATCH = 256
+_USUAL_STEP = 1e-3
 
 # What a fitted network keeps only to go on training: it doubles the file and answers nothing.
 _ONLY_FOR_TRAINING = ("_optimizer", "_random_state", "loss_curve_", "best_loss_", "validation_scores_")
@@ -38,11 +40,15 @@ class Committee(BaseModel):
     ----------
     iterations, learning_rate, leaves, leaf_samples, l2, feature_share
         Of scikit-learn's HistGradientBoostingClassifier; 0 iterations leave the networks alone.
+    trees_read : int
+        Leading features that the trees read; 0: all. The picture of a candidate comes last, which trees can do without.
     networks : int
         Number of networks; 0 leaves the trees alone.
     hidden : tuple of int
         Neurons of each hidden layer of a network.
     epochs : int
+    batch : int
+        Most rows that a network sees between two steps; it steps further where that is more than 256.
     penalty : float
         L2 penalty on the weights of a network.
     trees_share : float
@@ -60,12 +66,19 @@ class Committee(BaseModel):
     leaf_samples: int = Field(default=30, ge=1)
     l2: float = Field(default=3.0, ge=0)
     feature_share: float = Field(default=0.15, gt=0, le=1)
+    trees_read: int = Field(default=0, ge=0)
     networks: int = Field(default=3, ge=0)
     hidden: tuple[int, ...] = (128, 64)
     epochs: int = Field(default=14, ge=1)
+    batch: int = Field(default=_USUAL_BATCH, ge=16)
     penalty: float = Field(default=0.01, ge=0)
     trees_share: float = Field(default=0.5, gt=0, le=1)
     starts: tuple[MLPClassifier, ...] = Field(default=(), exclude=True, repr=False)
+
+    @property
+    def members(self) -> int:
+        """Number of members."""
+        return bool(self.iterations) + self.networks
 
 
 def fit_trees(
@@ -95,7 +108,12 @@ def fit_trees(
         early_stopping=False,
         random_state=seed,
     )
-    return trees.fit(_on_steps(features), classes, sample_weight=weights)
+    width = features.shape[1]
+    read = min(settings.trees_read or width, width)
+    trees.fit(_on_steps(features[:, :read]), classes, sample_weight=weights)
+    # Whoever asks them hands in whole rows; they look at the features they have learned by, which come first.
+    trees.n_features_in_ = trees._n_features = width
+    return trees
 
 
 def _on_steps(features: Floats) -> Floats:
@@ -170,12 +188,14 @@ def fit_network(
 
 
 def _untaught(count: int, settings: Committee, seed: int) -> MLPClassifier:
+    # Small tables are seen in small batches, or there would be few steps to learn by.
+    batch = int(np.clip(count // 20, 16, settings.batch))
     return MLPClassifier(
         settings.hidden,
         alpha=settings.penalty,
-        # Small tables are seen in small batches, or there would be few steps to learn by.
-        batch_size=int(np.clip(count // 20, 16, 256)),
-        learning_rate_init=1e-3,
+        batch_size=batch,
+        # The mean of more rows is surer of its direction: steps grow with the root of their number.
+        learning_rate_init=_USUAL_STEP * float(np.sqrt(max(1.0, batch / _USUAL_BATCH))),
         max_iter=settings.epochs,
         n_iter_no_change=settings.epochs + 1,
         random_state=seed,
@@ -184,10 +204,11 @@ def _untaught(count: int, settings: Committee, seed: int) -> MLPClassifier:
 
 def _teach(network: MLPClassifier, scaled: Floats, positive: NDArray[np.int64], weights: NDArray[Any]) -> None:
     # All epochs are always run: fit() would warn that it has not converged, partial_fit() does one epoch a call.
+    small = network.learning_rate_init / 5
     for epoch in range(network.max_iter):
         if epoch == round(0.6 * network.max_iter):
-            network.set_params(learning_rate_init=2e-4)
-            network._optimizer.learning_rate_init = network._optimizer.learning_rate = 2e-4
+            network.set_params(learning_rate_init=small)
+            network._optimizer.learning_rate_init = network._optimizer.learning_rate = small
         network.partial_fit(scaled, positive, classes=[0, 1], sample_weight=weights)
 
 

@@ -5,7 +5,7 @@ Everything that is measured or calibrated here is measured on groups (sites) tha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import average_precision_score
 from sklearn.model_selection import GroupKFold
 from sklearn.neural_network import MLPClassifier
@@ -21,7 +21,7 @@ from sklearn.neural_network import MLPClassifier
 from survey.errors import ModelError
 from survey.memory.at_once import at_once
 from survey.memory.calibration import Places, after, best_of_places, calibrated, platt
-from survey.memory.committee import Committee, fit_committee, fit_trees, member_fits, seated
+from survey.memory.committee import Committee, fit_trees, member_fits, seated
 from survey.memory.labelling import NOTHING, UNDECIDED
 
 _FEW_OBJECTS = 600
@@ -59,7 +59,7 @@ class Training(BaseModel):
     seed: int = 0
 
 
-def recipe(n_objects: int, seed: int = 0, starts: tuple[MLPClassifier, ...] = ()) -> Training:
+def recipe(n_objects: int, seed: int = 0, starts: tuple[MLPClassifier, ...] = (), plain: int = 0) -> Training:
     """How a model of so many objects is fitted.
 
     Parameters
@@ -68,6 +68,9 @@ def recipe(n_objects: int, seed: int = 0, starts: tuple[MLPClassifier, ...] = ()
     seed : int
     starts : tuple of MLPClassifier
         Networks of a model of other objects that the networks of few objects begin with.
+    plain : int
+        Features that come before the picture of a candidate, which is left to the networks: the trees cost half without
+        it, and are as good. 0: the trees read everything.
     """
     if n_objects < _FEW_OBJECTS:
         small = Committee(
@@ -76,6 +79,7 @@ def recipe(n_objects: int, seed: int = 0, starts: tuple[MLPClassifier, ...] = ()
             leaf_samples=15,
             l2=5.0,
             feature_share=0.2,
+            trees_read=plain,
             networks=5,
             hidden=(48,),
             epochs=10,
@@ -84,7 +88,7 @@ def recipe(n_objects: int, seed: int = 0, starts: tuple[MLPClassifier, ...] = ()
         if starts:
             small = small.model_copy(update={"hidden": tuple(starts[0].hidden_layer_sizes), "starts": starts})
         return Training(committee=small, folds=4, shares=_SHARES, seed=seed)
-    return Training(seed=seed)
+    return Training(committee=Committee(trees_read=plain, batch=512), seed=seed)
 
 
 # Says which class it is, of objects alone: a small question with few examples.
@@ -148,15 +152,49 @@ def fit(
             f"{int((positive == 0).sum())} others."
         )
     folds = GroupKFold(min(settings.folds, groups_of_positives), shuffle=True, random_state=settings.seed)
+    splits = list(folds.split(features, positive, groups))
+    table = features, positive, weights
+    own = [
+        searched(features[inside], positive[inside], weights[inside], groups[inside], settings) for inside, _ in splits
+    ]
+    whole = searched(*table, groups, settings)
+    # Members of all folds and of the model itself are fitted in one go, or a core would wait at the end of each.
+    judging = [*hazard_fits(features, codes, weights, whole), naming_fit(features, codes, whole)]
+    apart = [one for split, how in zip(splits, own, strict=True) for one in _answers_apart(table, split, how)]
+    done: list[Any] = at_once([*judging, *apart])
+    fitted, answers = done[: len(judging)], iter(done[len(judging) :])
     raw = np.zeros(len(codes))
-    for inside, outside in folds.split(features, positive, groups):
-        heavier = _heavier(weights[inside], positive[inside], settings)
-        own = searched(features[inside], positive[inside], weights[inside], groups[inside], settings)
-        model = fit_committee(features[inside], positive[inside], heavier, own.committee, settings.seed)
-        raw[outside] = model.predict_proba(features[outside])[:, 1]
+    for (_, outside), how in zip(splits, own, strict=True):
+        raw[outside] = _voted([next(answers) for _ in range(how.committee.members)], how.committee)
     calibration = platt(raw, positive, weights)
-    hazard, namer = fit_pair(features, codes, weights, searched(features, positive, weights, groups, settings))
-    return Fitted(hazard, namer, calibration, calibrated(raw, calibration))
+    hazard = seated(fitted[:-1], whole.committee.trees_share)
+    return Fitted(hazard, fitted[-1], calibration, calibrated(raw, calibration))
+
+
+def _answers_apart(
+    table: tuple[NDArray[Any], ...], split: tuple[NDArray[Any], NDArray[Any]], settings: Training
+) -> list[Callable[[], NDArray[np.float64]]]:
+    """Answers of each member, fitted on the first rows of a split, about the others; each to be called."""
+    return [partial(_answer_apart, table, split, settings, number) for number in range(settings.committee.members)]
+
+
+def _answer_apart(
+    table: tuple[NDArray[Any], ...], split: tuple[NDArray[Any], NDArray[Any]], settings: Training, number: int
+) -> NDArray[np.float64]:
+    # Rows are taken here and not before: only as many copies are held as members are fitted at a time.
+    features, positive, weights = (part[split[0]] for part in table)
+    heavier = _heavier(weights, positive, settings)
+    fits = member_fits(features, positive, heavier, settings.committee, settings.seed)
+    answers: NDArray[np.float64] = fits[number]().predict_proba(table[0][split[1]])[:, 1].astype(np.float64)
+    return answers
+
+
+def _voted(answers: Sequence[NDArray[np.float64]], committee: Committee) -> NDArray[np.float64]:
+    """Vote of the members, trees first where there are any."""
+    if not (committee.iterations and committee.networks):
+        return np.asarray(np.mean(answers, axis=0))
+    share = committee.trees_share
+    return np.asarray(share * answers[0] + (1 - share) * np.mean(answers[1:], axis=0))
 
 
 def searched(
@@ -175,9 +213,7 @@ def searched(
     if not settings.shares or not (committee.iterations and committee.networks) or len(halves) < 2:
         return settings
     here, there = halves
-    heavier = _heavier(weights[here], positive[here], settings)
-    vote = fit_committee(features[here], positive[here], heavier, committee, settings.seed)
-    answers = [member.predict_proba(features[there])[:, 1] for member in vote.estimators_]
+    answers = at_once(_answers_apart((features, positive, weights), (here, there), settings))
     trees, networks = answers[0], np.mean(answers[1:], axis=0)
     usual = committee.trees_share
     found = {
@@ -200,15 +236,6 @@ def _halves(groups: NDArray[np.int64], positive: NDArray[np.int64]) -> list[NDAr
     return [np.isin(groups, order[start::2]) for start in range(2)]
 
 
-def fit_pair(
-    features: NDArray[np.float32], codes: NDArray[np.object_], weights: NDArray[np.float64], settings: Training
-) -> tuple[VotingClassifier, HistGradientBoostingClassifier]:
-    """Fit both classifiers on every row: is it a hazard object, and which class is it."""
-    judging = hazard_fits(features, codes, weights, settings)
-    fitted: list[Any] = at_once([*judging, naming_fit(features, codes, settings)])
-    return seated(fitted[:-1], settings.committee.trees_share), fitted[-1]
-
-
 def hazard_fits(
     features: NDArray[np.float32], codes: NDArray[np.object_], weights: NDArray[np.float64], settings: Training
 ) -> list[Callable[[], Any]]:
@@ -227,7 +254,8 @@ def naming_fit(
     # Each class weighs the same, or the commonest would lend its name to the others.
     share = dict(zip(classes, 1.0 / counts, strict=True))
     balance = np.array([share[code] for code in codes[positive]]) * positive.sum() / len(classes)
-    return partial(fit_trees, features[positive], codes[positive].astype(str), balance, _NAMER, settings.seed)
+    namer = _NAMER.model_copy(update={"trees_read": settings.committee.trees_read})
+    return partial(fit_trees, features[positive], codes[positive].astype(str), balance, namer, settings.seed)
 
 
 def calibrate_on_objects(

@@ -6,12 +6,15 @@ from pictures import flat_disc, textured
 
 from survey.detection.features import (
     MEASURES,
+    compressed,
     edge_coherence,
     first_look_width,
     measure,
     parts_of,
+    picture_width,
     ring_contrast,
     ring_spread,
+    turned_detail,
 )
 from survey.detection.patches import detail_samples, patches_of, polar_samples
 
@@ -82,6 +85,13 @@ def test_one_row_a_candidate_whatever_the_batch():
         assert alone.tobytes() == together[one].tobytes()
     assert together.dtype == np.float32
     assert np.isfinite(together).all()
+
+
+def test_the_picture_comes_last():
+    patches = patches_at(picture())
+    shown = turned_detail(patches)
+    assert picture_width(len(patches.detail)) == len(shown) > 0
+    assert features_of(picture())[0, -len(shown) :] == pytest.approx(compressed(shown).ravel())
 
 
 def test_no_candidate_and_one_channel():

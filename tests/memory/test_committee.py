@@ -33,6 +33,30 @@ def test_a_member_is_a_plain_classifier_of_the_measures_as_they_are():
     assert not np.allclose(answers[1], answers[2], atol=1e-3)
 
 
+def test_trees_may_read_the_leading_features_alone():
+    features, positive, weights = table()
+    some = fit_trees(features, positive, weights, SMALL.model_copy(update={"trees_read": 2}), 0)
+    alone = fit_trees(features[:, :2], positive, weights, SMALL, 0)
+    assert some.predict_proba(features).tobytes() == alone.predict_proba(features[:, :2]).tobytes()
+    other = features.copy()
+    other[:, 2:] += 1000
+    assert some.predict_proba(other).tobytes() == some.predict_proba(features).tobytes()
+    assert some.n_features_in_ == 4
+    # Networks read all of them.
+    vote = fit_committee(features, positive, weights, SMALL.model_copy(update={"trees_read": 2}), 0)
+    assert vote.predict_proba(other).tobytes() != vote.predict_proba(features).tobytes()
+
+
+def test_larger_batches_make_larger_steps():
+    usual, larger, small = (
+        committee._untaught(count, SMALL.model_copy(update={"batch": batch}), 0)
+        for count, batch in ((20_000, 256), (20_000, 1024), (2_000, 1024))
+    )
+    assert (usual.batch_size, larger.batch_size, small.batch_size) == (256, 1000, 100)
+    assert usual.learning_rate_init == small.learning_rate_init == 1e-3
+    assert larger.learning_rate_init == pytest.approx(1e-3 * np.sqrt(1000 / 256))
+
+
 def test_scaling_is_part_of_the_first_layer():
     features, positive, weights = table()
     centre, scale = committee._scaling(features, weights)

@@ -5,10 +5,11 @@ import pytest
 from scipy.special import logit
 
 from survey.errors import ModelError
+from survey.memory import at_once, training
 from survey.memory.calibration import Places, best_of_places, calibrated
-from survey.memory.committee import Committee
+from survey.memory.committee import Committee, fit_committee
 from survey.memory.labelling import UNDECIDED
-from survey.memory.training import Training, calibrate_on_objects, fit, searched
+from survey.memory.training import Training, calibrate_on_objects, fit, recipe, searched
 
 SETTINGS = Training(
     committee=Committee(iterations=5, leaves=4, leaf_samples=5, feature_share=0.5, networks=1, hidden=(8,), epochs=3)
@@ -61,6 +62,34 @@ def test_the_share_of_the_trees_is_searched_within_the_rows_given():
     assert searched(features, positive, weights, groups, near) == near
     for other in (settings.model_copy(update={"shares": ()}), settings):
         assert searched(features, positive, weights, np.zeros_like(groups), other) == other
+
+
+def test_a_fit_is_the_same_on_any_number_of_cores(monkeypatch):
+    features, codes, weights, groups = table()
+    settings = SETTINGS.model_copy(update={"shares": (0.25,)})
+    answers = []
+    for cores in (1, 3):
+        monkeypatch.setattr(at_once, "cores", lambda cores=cores: cores)
+        fitted = fit(features, codes, weights, groups, settings)
+        answers.append((fitted.held_out.tobytes(), fitted.hazard.predict_proba(features).tobytes()))
+    assert answers[0] == answers[1]
+
+
+def test_held_out_answers_are_those_of_a_committee_fitted_on_the_other_sites():
+    features, codes, weights, groups = table()
+    fitted = fit(features, codes, weights, groups, SETTINGS)
+    inside, positive = groups != 0, (codes != "").astype(np.int64)
+    heavier = training._heavier(weights[inside], positive[inside], SETTINGS)
+    apart = fit_committee(features[inside], positive[inside], heavier, SETTINGS.committee, SETTINGS.seed)
+    raw = apart.predict_proba(features[~inside])[:, 1]
+    assert calibrated(raw, fitted.calibration) == pytest.approx(fitted.held_out[~inside], abs=1e-6)
+
+
+def test_of_few_objects_more_is_searched_than_of_many():
+    few, many = recipe(60, plain=300), recipe(6000, plain=300)
+    assert (len(few.shares), len(many.shares)) == (3, 0)
+    assert few.committee.trees_read == many.committee.trees_read == 300
+    assert few.committee.batch < many.committee.batch
 
 
 def test_a_site_is_never_asked_about_itself():
