@@ -5,7 +5,7 @@ Everything that is measured or calibrated here is measured on groups (sites) tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -28,8 +28,10 @@ _FEW_OBJECTS = 600
 """Objects below which trees and networks are small: no published figure."""
 _SHARES = (0.25, 0.5, 0.75)
 """Shares of the trees that are searched among where labels are few."""
+_EPOCHS = (10, 25)
+"""Epochs of the networks that are searched among where labels are few."""
 _BETTER = 0.02
-"""Average precision by which another share than the committee's own has to be better to be taken: less is chance."""
+"""Average precision by which another than the committee's own has to be better to be taken: less is chance."""
 
 
 class Training(BaseModel):
@@ -47,6 +49,8 @@ class Training(BaseModel):
     shares : tuple of float
         Shares of the vote that trees may have; which, is searched within each fold (:func:`searched`). Empty: as the
         committee says.
+    epochs : tuple of int
+        Epochs that networks may be taught; searched together with the shares. Empty: as the committee says.
     seed : int
     """
 
@@ -54,6 +58,7 @@ class Training(BaseModel):
 
     committee: Committee = Committee()
     shares: tuple[float, ...] = ()
+    epochs: tuple[int, ...] = ()
     folds: int = Field(default=3, ge=2)
     object_share: float = Field(default=0.05, ge=0, lt=1)
     seed: int = 0
@@ -87,7 +92,7 @@ def recipe(n_objects: int, seed: int = 0, starts: tuple[MLPClassifier, ...] = ()
         )
         if starts:
             small = small.model_copy(update={"hidden": tuple(starts[0].hidden_layer_sizes), "starts": starts})
-        return Training(committee=small, folds=4, shares=_SHARES, seed=seed)
+        return Training(committee=small, folds=4, shares=_SHARES, epochs=_EPOCHS, seed=seed)
     return Training(committee=Committee(trees_read=plain, batch=512), seed=seed)
 
 
@@ -109,12 +114,20 @@ class Fitted:
         Of the logistic curve from the logit of ``hazard`` to a probability (Platt scaling).
     held_out : float array, shape (n,)
         Calibrated probability of each training row from the fold that did not hold its group.
+    committees : tuple of Committee
+        As they were searched out: that of the model, then those of the folds.
     """
 
     hazard: Any
     namer: Any
     calibration: tuple[float, float]
     held_out: NDArray[np.float64]
+    committees: tuple[Committee, ...] = ()
+
+    @property
+    def searched(self) -> list[dict[str, float]]:
+        """What the search took, for a card: for the model first, then within each fold."""
+        return [{"trees_share": one.trees_share, "epochs": one.epochs} for one in self.committees]
 
 
 def fit(
@@ -168,7 +181,8 @@ def fit(
         raw[outside] = _voted([next(answers) for _ in range(how.committee.members)], how.committee)
     calibration = platt(raw, positive, weights)
     hazard = seated(fitted[:-1], whole.committee.trees_share)
-    return Fitted(hazard, fitted[-1], calibration, calibrated(raw, calibration))
+    found = tuple(one.committee for one in (whole, *own))
+    return Fitted(hazard, fitted[-1], calibration, calibrated(raw, calibration), found)
 
 
 def _answers_apart(
@@ -204,28 +218,48 @@ def searched(
     groups: NDArray[np.int64],
     settings: Training,
 ) -> Training:
-    """Settings with the share of the trees that is best on half of the groups, by members fitted on the other half.
+    """Settings with the share of the trees and the epochs of the networks that are best on ground left out.
 
-    Nothing outside of the rows given is looked at, so that what is held out from them stays held out.
+    Members are fitted on half of the groups and asked about the other half, and the other way round. What is searched
+    out has to be better than the committee as it is on both halves, and clearly so in their mean: what is better by
+    chance seldom is that twice. Nothing outside of the rows given is looked at, so that what is held out from them
+    stays held out.
     """
     halves = [half for half in _halves(groups, positive) if positive[half].any() and not positive[half].all()]
     committee = settings.committee
-    if not settings.shares or not (committee.iterations and committee.networks) or len(halves) < 2:
+    wanted = settings.shares or settings.epochs
+    if not wanted or not (committee.iterations and committee.networks) or len(halves) < 2:
         return settings
-    here, there = halves
-    answers = at_once(_answers_apart((features, positive, weights), (here, there), settings))
-    trees, networks = answers[0], np.mean(answers[1:], axis=0)
-    usual = committee.trees_share
-    found = {
-        share: average_precision_score(
-            positive[there], share * trees + (1 - share) * networks, sample_weight=weights[there]
-        )
-        for share in sorted({*settings.shares, usual})
+    usual = (committee.trees_share, committee.epochs)
+    epochs = sorted({*settings.epochs, committee.epochs})
+    trees = _instead(settings, {"networks": 0})
+    networks = [_instead(settings, {"iterations": 0, "epochs": number}) for number in epochs]
+    table, splits = (features, positive, weights), ((halves[0], halves[1]), (halves[1], halves[0]))
+    asked = [_answers_apart(table, split, one) for split in splits for one in (trees, *networks)]
+    answers = iter(at_once([call for calls in asked for call in calls]))
+    found: dict[tuple[float, int], list[float]] = {}
+    for _, there in splits:
+        of_trees = next(answers)
+        for number in epochs:
+            of_networks = np.mean([next(answers) for _ in range(committee.networks)], axis=0)
+            for share in sorted({*settings.shares, committee.trees_share}):
+                vote = share * of_trees + (1 - share) * of_networks
+                score = float(average_precision_score(positive[there], vote, sample_weight=weights[there]))
+                found.setdefault((share, number), []).append(score)
+    surely = {
+        one: float(np.mean(scores))
+        for one, scores in found.items()
+        if all(now > before for now, before in zip(scores, found[usual], strict=True))
+        and np.mean(scores) >= np.mean(found[usual]) + _BETTER
     }
-    best = max(found, key=lambda share: (found[share], -abs(share - usual)))
-    if found[best] < found[usual] + _BETTER:
+    if not surely:
         return settings
-    return settings.model_copy(update={"committee": committee.model_copy(update={"trees_share": best})})
+    share, number = max(surely, key=lambda one: (surely[one], -abs(one[0] - usual[0])))
+    return _instead(settings, {"trees_share": share, "epochs": number})
+
+
+def _instead(settings: Training, other: Mapping[str, Any]) -> Training:
+    return settings.model_copy(update={"committee": settings.committee.model_copy(update=dict(other))})
 
 
 def _halves(groups: NDArray[np.int64], positive: NDArray[np.int64]) -> list[NDArray[np.bool_]]:

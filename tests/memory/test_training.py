@@ -64,9 +64,26 @@ def test_the_share_of_the_trees_is_searched_within_the_rows_given():
         assert searched(features, positive, weights, np.zeros_like(groups), other) == other
 
 
+def test_the_epochs_of_the_networks_are_searched_with_the_share(monkeypatch):
+    features, codes, weights, groups = table(count=600)
+    groups = np.arange(600) % 6
+    positive = (codes != "").astype(np.int64)
+    lazy = SETTINGS.committee.model_copy(update={"iterations": 1, "learning_rate": 0.01, "epochs": 1})
+    settings = Training(committee=lazy, epochs=(30,), shares=(0.2,))
+    assert searched(features, positive, weights, groups, settings).committee.epochs == 30
+    fitted = fit(features, codes, weights, groups, settings)
+    assert [one.epochs for one in fitted.committees] == [30] * 4
+    network = fitted.hazard.estimators_[1].estimator
+    assert network.max_iter == 30
+    # What is far better on one half alone may be so by chance.
+    scores = iter([0.3, 0.3, 0.9, 0.3, 0.3, 0.3, 0.29, 0.3])
+    monkeypatch.setattr(training, "average_precision_score", lambda *_, **__: next(scores))
+    assert searched(features, positive, weights, groups, settings) == settings
+
+
 def test_a_fit_is_the_same_on_any_number_of_cores(monkeypatch):
     features, codes, weights, groups = table()
-    settings = SETTINGS.model_copy(update={"shares": (0.25,)})
+    settings = SETTINGS.model_copy(update={"shares": (0.25,), "epochs": (5,)})
     answers = []
     for cores in (1, 3):
         monkeypatch.setattr(at_once, "cores", lambda cores=cores: cores)
@@ -87,7 +104,8 @@ def test_held_out_answers_are_those_of_a_committee_fitted_on_the_other_sites():
 
 def test_of_few_objects_more_is_searched_than_of_many():
     few, many = recipe(60, plain=300), recipe(6000, plain=300)
-    assert (len(few.shares), len(many.shares)) == (3, 0)
+    assert (len(few.shares), len(few.epochs)) == (3, 2)
+    assert (many.shares, many.epochs) == ((), ())
     assert few.committee.trees_read == many.committee.trees_read == 300
     assert few.committee.batch < many.committee.batch
 

@@ -133,6 +133,9 @@ def test_networks_of_few_objects_begin_with_those_of_the_shipped_model(own):
     assert challenger.card["begun_with"] == shipped.version
     assert challenger.settings.committee.hidden == tuple(data.starts[0].hidden_layer_sizes)
     assert "starts" not in challenger.card["settings"]["committee"]
+    # What was searched out stands in the card: for the model, then for each fold.
+    assert len(challenger.card["searched"]) > 1
+    assert all({"trees_share", "epochs"} == {*one} for one in challenger.card["searched"])
     # The shipped model knows anti-tank mines, too, and has learned from none of these images: both have a say.
     assert challenger.shared == ("mine_at",) == tuple(challenger.card["elder"]["shared"])
     rows = data.rows
