@@ -1,9 +1,9 @@
 """How the time of a survey grows with area, objects, districts and workers.
 
-    python benchmarks/scaling.py --data DIR [--most 45] [--write docs/scaling-table.md]
+    python benchmarks/scaling.py --data DIR [--files 1 4 16 45] [--write docs/scaling-table.md]
 
 Files of 2.25 ha (natural colour photographs of ``DIR/brighton``, taken to be of 2.5 cm, with mines drawn in, as JPEG
-COGs) are laid side by side: 1, 4, 16 ... up to ``--most``. Times are of whole jobs, from job file to GeoPackage.
+COGs) are laid side by side, as many as ``--files`` says. Times are of whole jobs, from job file to GeoPackage.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ def lines(options: argparse.Namespace, work: Path) -> Iterator[str]:
             f"{1000 * gpx / seconds:.1f} |"
         )
 
-    plain = laid_out(work, ground(20.0), options.most)
-    sizes = [4**k for k in range(10) if 4**k < options.most] + [options.most]
+    sizes = sorted(options.files)
+    plain = laid_out(work, ground(20.0), max(8, sizes[-1]))
     times = []
     for count in sizes:
         seconds, text = row("area", plain[:count])
@@ -121,7 +121,7 @@ def main() -> None:
     """Measure, print the table and write it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--most", type=int, default=45, help="files at most")
+    parser.add_argument("--files", type=int, nargs="*", default=[1, 4, 16, 45], help="how many, two numbers at least")
     parser.add_argument("--cluster", help="address of a Dask scheduler to measure, too")
     parser.add_argument("--write", type=Path, help="Markdown file for the table")
     options = parser.parse_args()

@@ -37,7 +37,10 @@ STAGES = (
     (looking, "pyramid", "halve"),
     (searching, "strength_of", "how far pixels stand out"),
     (searching, "peaks_of", "candidates"),
+    (searching, "first_look", "first look at candidates"),
+    (searching.FirstStage, "keeps", "sieve"),
     (searching, "_features", "measure candidates"),
+    (tiles, "worth_judging", "ask the networks roughly"),
     (tiles, "judge", "ask the committee"),
     (tiles, "_outlined", "outline objects"),
 )
