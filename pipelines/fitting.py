@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,7 @@ from sklearn.ensemble import VotingClassifier
 
 from pipelines.measuring import Rows
 from pipelines.remembered import Remembered
-from survey.api import Model, judge, sizes_of
-from survey.api.judging import agreed_on, names_of_emitted
+from survey.api import Model, judge
 from survey.detection.classifier import EMITTED, probability_of
 from survey.detection.features import FEATURE_SET, parts_of, picture_width
 from survey.errors import ModelError
@@ -53,9 +52,7 @@ class Challenger:
     elder : Model or None
     elder_file : bytes
     shift : float
-        Added to the logits of the elder at the sizes that both look for.
-    shared : tuple of str
-        Classes on which both have a say.
+        Added to the logits of the elder for what it calls so.
     card : mapping
     reference : float32 array
     """
@@ -66,8 +63,7 @@ class Challenger:
     held_out: NDArray[np.float64]
     elder: Model | None
     elder_file: bytes
-    shift: float
-    shared: tuple[str, ...]
+    shift: Mapping[str, float]
     card: Mapping[str, Any]
     reference: NDArray[np.float32]
 
@@ -82,7 +78,7 @@ class Challenger:
         """
         elder = self.elder
         older = {} if elder is None else dict(elder.scales_by_class)
-        card = {"scales_by_class": dict(scales_by_class), "elder": {"shift": self.shift, "shared": self.shared}}
+        card = {"scales_by_class": dict(scales_by_class), "elder": {"shift": self.shift}}
         model = Model(
             "", "", (), {**older, **scales_by_class}, 0.0, FEATURE_SET,
             self.fitted.hazard, self.fitted.namer, self.fitted.calibration, card, elder,
@@ -150,10 +146,7 @@ def fit_challenger(data: Remembered, before: Model | None, request: Request) -> 
     direct = looked & tested
     held_out[direct] = probability_of(rows.features[direct], fitted.hazard, fitted.calibration)
     elder, content = _elder(before or data.shipped, set(data.counts))
-    shift = 0.0 if elder is None else _shift(elder, data)
-    shared = () if elder is None else shared_with(elder, data)
-    if elder is not None and shared:
-        held_out = with_elder(held_out, rows, fitted.namer, elder, shared)
+    shift = {} if elder is None else _shift(elder, data)
     own = {code: list(sizes) for code, sizes in data.sizes_by_class.items()}
     card: dict[str, Any] = {
         "roles": list(data.roles),
@@ -189,9 +182,9 @@ def fit_challenger(data: Remembered, before: Model | None, request: Request) -> 
         card["begun_with"] = data.begun_with.version
     if elder is not None:
         older = [code for code in elder.classes if code not in own]
-        card["elder"] = {"version": elder.version, "shift": shift, "classes": older, "shared": list(shared)}
+        card["elder"] = {"version": elder.version, "shift": shift, "classes": older}
     reference = rows.features[np.random.default_rng(0).permutation(np.flatnonzero(learned))[:32]]
-    return Challenger(fitted, settings, learned, held_out, elder, content, shift, shared, card, reference)
+    return Challenger(fitted, settings, learned, held_out, elder, content, shift, card, reference)
 
 
 def _background(data: Remembered, looked: NDArray[np.bool_]) -> dict[str, Any]:
@@ -212,57 +205,34 @@ def _elder(before: Model | None, own: set[str]) -> tuple[Model | None, bytes]:
     return before, Path(before.path).read_bytes()
 
 
-def shared_with(elder: Model, data: Remembered) -> tuple[str, ...]:
-    """Classes of the memory that an elder knows, too; none where it has learned from images of the memory.
-
-    Of ground it has learned from it would know the answers, and what is held out would be no more.
-    """
-    seen: set[str] = set()
-    model: Model | None = elder
-    while model is not None:
-        seen |= {*model.card.get("images", ()), *model.card.get("memory", {}).get("images", ())}
-        model = model.elder
-    if seen & set(data.clips["image_digest"]):
-        return ()
-    return tuple(code for code in data.counts if code in elder.classes)
-
-
-def with_elder(
-    own: NDArray[np.float64], rows: Rows, namer: Any, elder: Model, shared: Sequence[str]
-) -> NDArray[np.float64]:
-    """Held-out probabilities of a younger model after its elder's say, as :func:`survey.api.judge` gives them.
-
-    Who names the classes has seen the objects; so these are taken to be called what they are.
-    """
-    said, _ = judge(rows.features, rows.diameter_m, rows.strength, elder)
-    silent = ~np.isin(rows.diameter_m, sizes_of(elder)) | (rows.strength < elder.least_strength)
-    names = np.where(rows.codes == "", names_of_emitted(rows.features, own, namer), rows.codes)
-    return agreed_on(own, np.where(silent, np.nan, said), names, shared)
-
-
-def _shift(elder: Model, data: Remembered) -> float:
+def _shift(elder: Model, data: Remembered) -> dict[str, float]:
     """What to add to the elder's logits, by what reviewed ground showed of the classes that only it knows.
 
-    On ground where a person looked at everything and found none, the probabilities it gives say how many it expects.
-    They are shifted until no more than one beyond what was found is expected there: a change of prior odds (Saerens,
-    Latinne and Decaestecker 2002, doi:10.1162/089976602753284446). It is never raised, and it holds at the sizes that
-    the new model looks for, too: of the other sizes it has learned nothing, and what was known of them stays.
+    On ground where a person looked at everything, the probabilities it gives say how many of a class it expects there.
+    They are shifted until no more than one beyond what was found is expected: a change of prior odds (Saerens, Latinne
+    and Decaestecker 2002, doi:10.1162/089976602753284446). It is never raised, and each class answers for itself: what
+    was called a rocket wrongly says nothing of trenches.
     """
     rows = data.rows
     negative = rows.codes == ""
     probability, codes = judge(rows.features[negative], rows.diameter_m[negative], rows.strength[negative], elder)
-    looked = np.isin(rows.diameter_m[negative], sorted({*sizes_of(elder)} & {*data.own_sizes}))
-    claimed = looked & (probability >= EMITTED) & ~np.isin(codes.astype(str), list(data.counts))
-    weights = rows.weights[negative][claimed]
-    odds = logit(np.clip(probability[claimed], _EDGE, 1 - _EDGE))
+    claimed = (probability >= EMITTED) & ~np.isin(codes.astype(str), list(data.counts))
+    weights = rows.weights[negative]
+    odds = logit(np.clip(probability, _EDGE, 1 - _EDGE))
+    left = {**data.left, "unknown_object": sum(data.left.values())}
+    shifts = {}
+    for code in sorted({*codes[claimed].astype(str)}):
+        here = claimed & (codes == code)
+        most = 1.0 + left.get(code, 0)
+        expected = _expected(weights[here], odds[here])
+        if expected(0.0) > most:
+            shifts[code] = float(brentq(lambda shift, f=expected, m=most: f(shift) - m, -60.0, 0.0))
+    return shifts
 
-    def expected(shift: float) -> float:
-        return float((weights * expit(odds + shift)).sum())
 
-    most = 1.0 + sum(data.left.values())
-    if expected(0.0) <= most:
-        return 0.0
-    return float(brentq(lambda shift: expected(shift) - most, -60.0, 0.0))
+def _expected(weights: NDArray[np.float64], odds: NDArray[np.float64]) -> Callable[[float], float]:
+    """How many objects are expected among candidates, by what is added to their logits."""
+    return lambda shift: float((weights * expit(odds + shift)).sum())
 
 
 def _classes(data: Remembered) -> list[HazardClass]:

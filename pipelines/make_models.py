@@ -61,8 +61,8 @@ _INFRARED_TRAINING = Training(committee=Committee(iterations=80, networks=2, tre
 STYLES = {"rgb": (False, True), "cir": (False,)}
 # What a candidate weighs by its class, where not 1. A rocket offers fifteen candidates and a shell nine where a mine
 # offers two (counted on 100 pictures, of 2.3 for an anti-tank mine): weighed by the object, or what is long and thin
-# decides what is found. A trench is looked for piece by piece. Of small mines and craters few are drawn: they weigh twice
-# that (docs/detection.md).
+# decides what is found. A trench is looked for piece by piece. Of small mines and craters few are drawn: they weigh
+# twice that (docs/detection.md).
 CLASS_WEIGHTS = {
     "mortar_bomb": 0.35, "rocket": 0.15, "shell": 0.25, "mine_ap_directional": 0.74, "submunition": 0.77,
     "mine_ap": 1.5, "mine_ap_fragmentation": 1.4, "mine_scatterable": 2.0, "crater": 2.5,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from pipelines.fitting import Challenger, fit_rows, with_elder
+from pipelines.fitting import Challenger, fit_rows
 from pipelines.remembered import Remembered
 from survey.api import Model, judge, sizes_of
 from survey.detection.classifier import probability_of
@@ -189,9 +189,6 @@ def _refitted(
     direct = never_saw & looked
     answers[direct] = probability_of(rows.features[direct], fitted.hazard, fitted.calibration)
     answers[chosen] = fitted.held_out
-    shared = () if champion.elder is None else champion.card["elder"].get("shared", ())
-    if champion.elder is not None and shared:
-        answers = with_elder(answers, rows, fitted.namer, champion.elder, shared)
     # At sizes it does not look for it says nothing, which is an answer, too.
     silent = ~looked & (never_saw | clip_known)
     return answers, chosen | never_saw | silent

@@ -71,6 +71,19 @@ def test_what_reviewed_ground_showed_shifts_the_elders_probability_in_logits():
     assert said([shell], [SHELL], on_top(-1.5))[0] == pytest.approx(said([shell], [SHELL], on_top(0.0))[0])
 
 
+def test_each_class_of_the_elder_answers_for_itself():
+    named_shell, named_mine = [3.0, -3.0], [3.0, 3.0]
+    elder = replace(ELDER, scales_by_class={"mine_at": (MINE,), "shell": (SHELL,)})
+    card = {"scales_by_class": {"plate": (MINE,)}, "elder": {"shift": {"shell": -2.0}}}
+    known = {**elder.scales_by_class, "plate": (MINE,)}
+    younger = replace(YOUNGER, scales_by_class=known, card=card, elder=elder, hazard=_never())
+    alone, codes = said([named_shell, named_mine], [SHELL, SHELL], elder)
+    assert codes.tolist() == ["shell", "mine_at"]
+    after, _ = said([named_shell, named_mine], [SHELL, SHELL], younger)
+    odds = [np.log(one / (1 - one)) for one in (alone, after)]
+    assert odds[1] - odds[0] == pytest.approx([-2.0, 0.0])
+
+
 def test_a_class_of_the_younger_is_never_taken_from_the_elder():
     # At a size where the younger does not look the elder would name a mine; that class is not its to name.
     (probability,), _ = said([LIKELY], [SHELL], on_top(0.0))
@@ -79,25 +92,6 @@ def test_a_class_of_the_younger_is_never_taken_from_the_elder():
     (alone,), _ = said([LIKELY], [MINE], YOUNGER)
     assert probability == pytest.approx(alone)
     assert codes.tolist() == ["mine_at"]
-
-
-def test_of_a_class_that_both_know_both_have_half_a_say():
-    asked = on_top(0.0)
-    asked = replace(asked, card={**asked.card, "elder": {"shift": 0.0, "shared": ["mine_at"]}})
-    doubting = replace(asked, elder=replace(ELDER, calibration=(1.0, -3.0)))
-    likely, unlikely = [3.0, 1.0], [-9.0, 1.0]
-    (alone,), _ = said([likely], [MINE], YOUNGER)
-    # The elder says the same here, or the same less three logits: half of that is taken.
-    (probability,), codes = said([likely], [MINE], asked)
-    assert (probability, codes.tolist()) == (pytest.approx(alone), ["mine_at"])
-    (probability,), codes = said([likely], [MINE], doubting)
-    assert np.log(probability / (1 - probability)) == pytest.approx(np.log(alone / (1 - alone)) - 1.5)
-    assert codes.tolist() == ["mine_at"]
-    # What the elder would not have proposed it has no say in, and what the younger would not show stays hidden.
-    silent = replace(doubting, elder=replace(doubting.elder, least_strength=9.0))
-    assert said([likely], [MINE], silent)[0] == pytest.approx([alone])
-    sure = replace(asked, elder=replace(ELDER, calibration=(1.0, 30.0)))
-    assert said([unlikely], [MINE], sure)[0][0] < 0.05
 
 
 def test_the_elder_is_not_asked_of_what_it_would_not_have_proposed():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -145,10 +145,9 @@ def judge(
 ) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
     """Probability and class of candidates; where a model stands on an elder, the more probable of both.
 
-    The younger decides about the classes it knows, at the sizes it looks for them; the elder about the others. At
-    the sizes that both look for the elder's probabilities are shifted by what reviewed ground showed of them
-    (``card["elder"]["shift"]``, in logits); at the others they are as they were. Of what the younger calls by the name
-    of a class that both know (``card["elder"]["shared"]``) both have half a say.
+    The younger decides about the classes it knows, at the sizes it looks for them; the elder about the others. Of each
+    class the elder's probabilities are shifted by what reviewed ground showed of what it calls so
+    (``card["elder"]["shift"]``, in logits by class).
 
     Parameters
     ----------
@@ -170,62 +169,27 @@ def judge(
         codes[named] = name_of(features[named], model.namer)
         return probability, codes
     probability, codes = judge(features, diameter_m, strength, model.elder)
-    elsewhere = ~np.isin(diameter_m, sizes_of(model.elder)) | (strength < model.elder.least_strength)
-    said = np.where(elsewhere, np.nan, probability)
     looked = _looked_at(diameter_m, model)
-    shift = np.where(looked, float(model.card["elder"]["shift"]), 0.0)
+    shift = _shift_of(codes, looked, model.card["elder"]["shift"])
     probability = expit(logit(np.clip(probability, _EDGE, 1 - _EDGE)) + shift)
     mine = np.isin(codes, model.own_classes)
+    elsewhere = ~np.isin(diameter_m, sizes_of(model.elder)) | (strength < model.elder.least_strength)
     probability[mine | elsewhere] = 0.0
     own = np.zeros(len(probability))
     own[looked] = probability_of(features[looked], model.hazard, model.calibration)
-    names = names_of_emitted(features, own, model.namer)
-    agreed = agreed_on(own, said, names, model.card["elder"].get("shared", ()))
-    younger = agreed >= probability
+    younger = own >= probability
     named = younger & (own >= EMITTED)
-    codes[named] = names[named]
-    return np.where(younger, agreed, probability), codes
+    codes[named] = name_of(features[named], model.namer)
+    return np.where(younger, own, probability), codes
 
 
-def names_of_emitted(features: NDArray[np.float32], own: NDArray[np.float64], namer: Any) -> NDArray[np.object_]:
-    """Class of each candidate that is kept at all; the others are nobody's to name."""
-    names = np.full(len(own), "unknown_object", dtype=object)
-    emitted = own >= EMITTED
-    names[emitted] = name_of(features[emitted], namer)
-    return names
-
-
-def agreed_on(
-    own: NDArray[np.float64], elder: NDArray[np.float64], names: NDArray[np.object_], shared: Sequence[str]
+def _shift_of(
+    codes: NDArray[np.object_], looked: NDArray[np.bool_], shift: Mapping[str, float] | float
 ) -> NDArray[np.float64]:
-    """Probability of a younger model after an elder has had its say of the classes that both know: the mean in logits.
-
-    The younger has seen this ground, the elder far more objects of the class. What the younger would not show stays
-    hidden, whatever the elder says: a person may have rejected it.
-
-    Parameters
-    ----------
-    own : float array, shape (n,)
-        Of the younger.
-    elder : float array, shape (n,)
-        Of the elder; NaN where it has no say.
-    names : object array, shape (n,)
-        What the younger calls them.
-    shared : sequence of str
-        Class codes.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> names = np.array(["mine_at", "mine_at", "plate"], dtype=object)
-    >>> agreed_on(np.array([0.9, 0.9, 0.9]), np.array([0.1, np.nan, 0.1]), names, ["mine_at"]).round(3).tolist()
-    [0.5, 0.9, 0.9]
-    """
-    both = (own >= EMITTED) & ~np.isnan(elder) & np.isin(names.astype(str), list(shared))
-    sides = (logit(np.clip(side[both], _EDGE, 1 - _EDGE)) for side in (own, elder))
-    agreed = own.copy()
-    agreed[both] = expit(sum(sides) / 2)
-    return agreed
+    """What is added to the logits of an elder: by class, or as cards of before have it, one at the sizes looked at."""
+    if isinstance(shift, Mapping):
+        return np.array([float(shift.get(code, 0.0)) for code in codes])
+    return np.where(looked, float(shift), 0.0)
 
 
 def worth_judging(features: NDArray[np.float32], diameter_m: NDArray[np.float64], model: Model) -> NDArray[np.bool_]:

@@ -46,7 +46,6 @@ _TIME = (1980, 1, 1, 0, 0, 0)
 # Networks answer in single precision, and other processors round their sums in another order.
 _TOLERANCE = 1e-4
 
-
 @dataclass(frozen=True)
 class Judges:
     """The estimators of a model.
@@ -88,8 +87,8 @@ class Model:
         Data, settings, metrics, limits.
     elder : Model, optional
         The model it was put on top of, for the classes it has no examples of. ``card["elder"]["shift"]`` is added to
-        the logit of the elder's probabilities at the sizes that both look for; of the classes
-        ``card["elder"]["shared"]`` both have a say.
+        the logit of the elder's probabilities by class (a number, in files of before: at the sizes that both look
+        for).
     path : str
         File it was read from.
     sieve : MLPClassifier, optional
@@ -357,11 +356,11 @@ def _can_be_asked(sieve: Any) -> bool:
 
 
 def _refuse_strange_elder(path: Path, card: Mapping[str, Any], elder: Model) -> None:
-    said = card["elder"] if isinstance(card.get("elder"), dict) else {}
-    shift, shared = said.get("shift"), said.get("shared", [])
+    shift = card.get("elder", {}).get("shift") if isinstance(card.get("elder"), dict) else None
     same = card.get("roles") == list(elder.roles) and card.get("feature_set") == elder.feature_set
-    named = isinstance(shared, list) and all(isinstance(code, str) for code in shared)
-    if not (same and named) or not isinstance(shift, (int, float)) or not math.isfinite(shift):
+    shifts = list(shift.values()) if isinstance(shift, dict) else [shift]
+    finite = all(isinstance(one, (int, float)) and math.isfinite(one) for one in shifts)
+    if not (same and finite):
         raise ModelError(f"Model {path} does not fit the model it was put on top of ({elder.version}). Refused.")
 
 

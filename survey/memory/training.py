@@ -30,6 +30,10 @@ _SHARES = (0.25, 0.5, 0.75)
 """Shares of the trees that are searched among where labels are few."""
 _EPOCHS = (10, 25)
 """Epochs of the networks that are searched among where labels are few."""
+_SMALL_TABLE = 10_000
+"""Candidates beyond which epochs are not searched: there they cost minutes, and were measured on small tables alone."""
+_SEARCHERS = 2
+"""Networks that are fitted to search; more cost more than what is fitted in the end."""
 _BETTER = 0.02
 """Average precision by which another than the committee's own has to be better to be taken: less is chance."""
 
@@ -231,9 +235,9 @@ def searched(
     if not wanted or not (committee.iterations and committee.networks) or len(halves) < 2:
         return settings
     usual = (committee.trees_share, committee.epochs)
-    epochs = sorted({*settings.epochs, committee.epochs})
-    trees = _instead(settings, {"networks": 0})
-    networks = [_instead(settings, {"iterations": 0, "epochs": number}) for number in epochs]
+    epochs = sorted({*(settings.epochs if len(features) <= _SMALL_TABLE else ()), committee.epochs})
+    trees, count = _instead(settings, {"networks": 0}), min(_SEARCHERS, committee.networks)
+    networks = [_instead(settings, {"iterations": 0, "networks": count, "epochs": number}) for number in epochs]
     table, splits = (features, positive, weights), ((halves[0], halves[1]), (halves[1], halves[0]))
     asked = [_answers_apart(table, split, one) for split in splits for one in (trees, *networks)]
     answers = iter(at_once([call for calls in asked for call in calls]))
@@ -241,7 +245,7 @@ def searched(
     for _, there in splits:
         of_trees = next(answers)
         for number in epochs:
-            of_networks = np.mean([next(answers) for _ in range(committee.networks)], axis=0)
+            of_networks = np.mean([next(answers) for _ in range(count)], axis=0)
             for share in sorted({*settings.shares, committee.trees_share}):
                 vote = share * of_trees + (1 - share) * of_networks
                 score = float(average_precision_score(positive[there], vote, sample_weight=weights[there]))

@@ -15,7 +15,7 @@ import shapely
 from drawn_job import write_job
 from drawn_labels import write_labels, write_site
 
-from pipelines.fitting import fit_challenger, shared_with, with_elder
+from pipelines.fitting import fit_challenger
 from pipelines.learn import Request as Learning
 from pipelines.learn import learn
 from pipelines.measuring import Search, cache_path, measure_memory
@@ -136,18 +136,6 @@ def test_networks_of_few_objects_begin_with_those_of_the_shipped_model(own):
     # What was searched out stands in the card: for the model, then for each fold.
     assert len(challenger.card["searched"]) > 1
     assert all({"trees_share", "epochs"} == {*one} for one in challenger.card["searched"])
-    # The shipped model knows anti-tank mines, too, and has learned from none of these images: both have a say.
-    assert challenger.shared == ("mine_at",) == tuple(challenger.card["elder"]["shared"])
-    rows = data.rows
-    assert shared_with(dataclasses.replace(shipped, card={"images": list(data.clips["image_digest"])}), data) == ()
-    own_say = np.full(len(rows), 0.6)
-    both = with_elder(own_say, rows, challenger.fitted.namer, shipped, challenger.shared)
-    on_mines = rows.codes == "mine_at"
-    says = judge(rows.features[on_mines], rows.diameter_m[on_mines], rows.strength[on_mines], shipped)[0]
-    heard = both[on_mines] != 0.6
-    assert heard.any()
-    assert ((both[on_mines] > 0.6) == (says > 0.6))[heard].all()
-    assert (with_elder(own_say, rows, challenger.fitted.namer, shipped, ()) == own_say).all()
     # A champion that began so is fitted again from the same beginning.
     champion = dataclasses.replace(shipped, card=challenger.card)
     assert _settings_of(champion, challenger, data) == challenger.settings
