@@ -51,7 +51,7 @@ class Challenger:
         Probability of each row from a model that had not seen its group; 0 at sizes it does not look for.
     elder : Model or None
     elder_file : bytes
-    shift : float
+    shift : mapping of class code to float
         Added to the logits of the elder for what it calls so.
     card : mapping
     reference : float32 array

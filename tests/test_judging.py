@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from pipelines.fitting import _shift
+from pipelines.measuring import Rows
 from survey.api.judging import judge, sizes_of
 from survey.memory.modelfile import Model
 
@@ -82,6 +85,19 @@ def test_each_class_of_the_elder_answers_for_itself():
     after, _ = said([named_shell, named_mine], [SHELL, SHELL], younger)
     odds = [np.log(one / (1 - one)) for one in (alone, after)]
     assert odds[1] - odds[0] == pytest.approx([-2.0, 0.0])
+
+
+def test_reviewed_ground_lowers_only_what_was_wrongly_claimed_there():
+    # Forty shells and one mine claimed where a person found nothing; a remembered shell excuses one more.
+    features = np.array([[3.0, -3.0]] * 40 + [[3.0, 3.0]], np.float32)
+    text, number = np.full(41, "", object), np.zeros(41)
+    rows = Rows(features, text, np.ones(41), np.full(41, SHELL), np.full(41, 5.0), number, number, text, text)
+    shift = _shift(ELDER, SimpleNamespace(rows=rows, counts={"plate": 12}, left={"shell": 1}))
+    assert set(shift) == {"shell"}
+    lowered, _ = said(features, rows.diameter_m, replace(on_top(shift), hazard=_never(), card={
+        "scales_by_class": {}, "elder": {"shift": shift}}))  # fmt: skip
+    assert lowered[:40].sum() == pytest.approx(2.0, rel=1e-6)
+    assert lowered[40] == said(features[40:], [SHELL], ELDER)[0]
 
 
 def test_a_class_of_the_younger_is_never_taken_from_the_elder():
