@@ -83,10 +83,14 @@ _NUMBER = {"rgb": 5, "cir": 5, "thermal": 4}
 
 OWN_BANDS = {"brighton": "rgb", "seneca": "cir"}
 """Sites whose photographs have the very bands of a model: it is measured on them, held out."""
+LAID_TOGETHER = ("textures", "lined")
+"""Folders of grounds that are no photographs (``pipelines/textures.py``)."""
 CREDITS = {
     "brighton": "drone_dataset_brighton_beach, BSD 2-Clause",
     "seneca": "odm_data_seneca, CC0 1.0",
-    "textures": "0 A.D. terrain textures (package 0ad-data 0.0.26), Wildfire Games, CC BY-SA 3.0",
+    **dict.fromkeys(
+        LAID_TOGETHER, "0 A.D. terrain textures (package 0ad-data 0.0.26), Wildfire Games, CC BY-SA 3.0"
+    ),
     "thermal": "Roboflow landmines_detection v1, CC BY 4.0",
 }
 _DRAWN = "Not validated in the field. Its objects are drawn; its probabilities on real mines are unmeasured."
@@ -328,7 +332,7 @@ def make_model(
 
 def _images_of(path: Path) -> list[Path]:
     """Images that were learned from; grounds that were laid together are nobody's survey."""
-    if path.parent.name == "textures":
+    if path.parent.name in LAID_TOGETHER:
         return []
     return [path] if path.is_file() else sorted((path / "images").glob("*.tif"))
 

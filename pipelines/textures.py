@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rasterio.transform import from_origin
 
 from pipelines.grounds import APART_M, CRS, NORTH, WEST
+from pipelines.twigs import with_lines
 
 SIDE_PX = 1100
 """Side of a ground: that of a picture to learn from."""
@@ -67,13 +68,15 @@ def _read(path: Path) -> NDArray[np.uint8]:
     return np.ascontiguousarray(colours[..., :3])
 
 
-def ground_of(textures: Sequence[Path], number: int) -> tuple[NDArray[np.uint8], float]:
-    """Lay a ground together. The same textures and number give the same ground.
+def ground_of(textures: Sequence[Path], number: int, *, lined: bool = False) -> tuple[NDArray[np.uint8], float]:
+    """Lay a ground together. The same textures, number and choice of lines give the same ground.
 
     Parameters
     ----------
     textures : sequence of Path
     number : int
+    lined : bool
+        Whether twigs, stalks, cracks, joints and kerbs lie on most of the grounds.
 
     Returns
     -------
@@ -81,12 +84,14 @@ def ground_of(textures: Sequence[Path], number: int) -> tuple[NDArray[np.uint8],
         Red, green and blue.
     gsd_m : float
     """
-    rng = np.random.default_rng([number, 77])
+    rng = np.random.default_rng([number, 78 if lined else 77])
     gsd = float(np.exp(rng.uniform(*np.log(GSD_M))))
     ground = _filled(textures, rng)
     for _ in range(int(rng.integers(0, 4))):
         share = (_strip(rng) if rng.random() < 0.3 else _patches(rng))[..., None]
         ground = ground * (1 - share) + _filled(textures, rng) * share
+    if lined:
+        ground = with_lines(ground, rng)
     return np.ascontiguousarray(_photographed(_lit(ground, rng), rng).transpose(2, 0, 1)), gsd
 
 
@@ -159,7 +164,7 @@ def _photographed(ground: Plane, rng: np.random.Generator) -> NDArray[np.uint8]:
     return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), dtype=np.uint8)[..., ::-1]
 
 
-def write_grounds(textures: Sequence[Path], folder: Path, count: int) -> list[Path]:
+def write_grounds(textures: Sequence[Path], folder: Path, count: int, *, lined: bool = False) -> list[Path]:
     """Write grounds as GeoTIFFs, each in a place of its own; returns their paths.
 
     Parameters
@@ -168,11 +173,13 @@ def write_grounds(textures: Sequence[Path], folder: Path, count: int) -> list[Pa
     folder : Path
         Its name is the site of what is learned from them.
     count : int
+    lined : bool
+        See :func:`ground_of`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"ground-{number:03d}.tif" for number in range(count)]
     for number, path in enumerate(paths):
-        pixels, gsd = ground_of(textures, number)
+        pixels, gsd = ground_of(textures, number, lined=lined)
         with rasterio.open(
             path, "w", driver="GTiff", width=SIDE_PX, height=SIDE_PX, count=3, dtype="uint8", crs=CRS, tiled=True,
             transform=from_origin(WEST + APART_M * number, NORTH, gsd, gsd), compress="deflate",
@@ -185,13 +192,15 @@ def main() -> None:
     """Read the options and write grounds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("textures", type=Path, metavar="FROM", help="folder of textures (PNG, JPEG, DDS ...)")
-    parser.add_argument("folder", type=Path, metavar="TO", help="folder for the grounds; name it textures")
-    parser.add_argument("--count", type=int, default=105)
+    parser.add_argument("folder", type=Path, metavar="TO", help="folder for the grounds: textures, or lined")
+    parser.add_argument("--count", type=int, default=280)
+    parser.add_argument("--lined", action="store_true", help="lay twigs, stalks, cracks, joints and kerbs on most")
     options = parser.parse_args()
     textures = ground_textures(options.textures)
     if not textures:
         parser.error(f"no texture of ground of at least {LEAST_SIDE_PX} pixels a side is under {options.textures}")
-    print(f"{len(write_grounds(textures, options.folder, options.count))} grounds of {len(textures)} textures")
+    written = write_grounds(textures, options.folder, options.count, lined=options.lined)
+    print(f"{len(written)} grounds of {len(textures)} textures")
 
 
 if __name__ == "__main__":

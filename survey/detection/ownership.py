@@ -97,23 +97,22 @@ def _join_linear(table: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     if linear.sum() < 2:
         return table
     pieces = table[linear].reset_index(drop=True)
-    grown = shapely.buffer(pieces.geometry.values, _GAP_M)
-    left, right = shapely.STRtree(grown).query(grown, predicate="intersects")
+    shape = pieces.geometry.to_numpy().copy()
+    left, right = shapely.STRtree(shape).query(shape, predicate="dwithin", distance=2 * _GAP_M)
     same = pieces["class_code"].to_numpy()[left] == pieces["class_code"].to_numpy()[right]
     graph = coo_matrix((np.ones(same.sum()), (left[same], right[same])), shape=(len(pieces), len(pieces)))
     _, group = connected_components(graph, directed=False)
-    rows = []
-    for number in range(group.max() + 1):
-        members = pieces[group == number]
-        best = members.iloc[0].copy()  # the table is sorted best first
-        if len(members) > 1:
-            joined = shapely.union_all(grown[group == number]).buffer(-_GAP_M)
-            best["geometry"] = joined if isinstance(joined, shapely.Polygon) else joined.convex_hull
-            sides = _sides(best["geometry"])
-            best["length_m"], best["width_m"], best["area_m2"] = *sides, best["geometry"].area
-        rows.append(best)
-    joined_pieces = gpd.GeoDataFrame(rows, geometry="geometry", crs=table.crs)
-    both = pd.concat([table[~linear], joined_pieces.astype(table.dtypes.drop("geometry").to_dict())])
+    order = np.argsort(group, kind="stable")  # the table is sorted best first, and so is every group
+    members = np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
+    sides = pieces[["length_m", "width_m", "area_m2"]].to_numpy(float, copy=True)
+    for several in (one for one in members if len(one) > 1):
+        joined = shapely.union_all(shapely.buffer(shape[several], _GAP_M)).buffer(-_GAP_M)
+        best = several[0]
+        shape[best] = joined if isinstance(joined, shapely.Polygon) else joined.convex_hull
+        sides[best] = *_sides(shape[best]), shape[best].area
+    pieces[["length_m", "width_m", "area_m2"]] = sides
+    joined_pieces = pieces.set_geometry(shape, crs=table.crs).iloc[[one[0] for one in members]]
+    both = pd.concat([table[~linear], joined_pieces])
     return gpd.GeoDataFrame(both, geometry="geometry", crs=table.crs).reset_index(drop=True)
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import rasterio
 
-from pipelines.model_examples import LEAST_STRENGTH, Task, draw, in_turn
+from pipelines.model_examples import LEAST_STRENGTH, Task, draw, in_turn, keep_examples, numbered, read_examples
 from pipelines.textures import GSD_M, SIDE_PX, ground_of, ground_textures, write_grounds
+from pipelines.twigs import with_lines
 from survey.detection.search import FirstStage
 from survey.memory.labelling import NOTHING
 
@@ -66,12 +67,52 @@ def test_grounds_are_repeatable_differ_and_lie_apart(textures, tmp_path):
         assert (one.read() != other.read()).mean() > 0.5
 
 
+def test_lines_lie_on_most_lined_grounds_and_are_thin(tmp_path):
+    plain = np.full((600, 600, 3), 128, np.float32)
+    changed = []
+    for number in range(30):
+        lined = with_lines(plain, np.random.default_rng(number))
+        assert lined.shape == plain.shape
+        assert np.isfinite(lined).all()
+        changed.append(float((np.abs(lined - plain).max(axis=2) > 8).mean()))
+    some = [share for share in changed if share > 0]
+    assert 10 <= len(some) <= 28
+    assert max(some) < 0.6
+
+
+def test_a_lined_ground_is_another_ground(textures):
+    files = ground_textures(textures)
+    lined, plain = ground_of(files, 3, lined=True)[0], ground_of(files, 3)[0]
+    assert (lined != plain).mean() > 0.5
+
+
 def test_objects_drawn_into_a_ground_are_learned_under_the_name_of_its_folder(textures, tmp_path):
     (path,) = write_grounds(ground_textures(textures), tmp_path / "textures", 1)
     learned = draw(Task(101_000, ("red", "green", "blue"), str(path)), FirstStage(LEAST_STRENGTH["rgb"]), None)
     assert learned.site == "textures"
     assert (learned.codes != NOTHING).sum() > 20
     assert (learned.codes == NOTHING).sum() > 200
+    # A candidate is told which object it lies on, and how much of that is covered.
+    on = learned.codes != NOTHING
+    assert ((learned.objects >= 0) == on).all()
+    assert len(np.unique(learned.objects[on])) < on.sum()
+    assert (learned.covered[~on] == 0).all()
+    assert 0 < learned.covered[on].max() <= 0.75
+
+
+def test_kept_examples_are_read_with_their_objects_told_apart(textures, tmp_path):
+    paths = write_grounds(ground_textures(textures), tmp_path / "textures", 2)
+    tasks = [Task(101_000 + n, ("red", "green", "blue"), str(path), bool(n)) for n, path in enumerate(paths)]
+    parts = [draw(task, FirstStage(LEAST_STRENGTH["rgb"]), None) for task in tasks]
+    keep_examples(tmp_path / "examples.npz", parts)
+    read = read_examples(tmp_path / "examples.npz")
+    assert [(part.site, part.varied) for part in read] == [("textures", False), ("textures", True)]
+    for before, after, ids in zip(parts, read, np.split(numbered(parts), [len(parts[0].codes)]), strict=True):
+        assert (after.features == before.features).all()
+        assert (after.codes == before.codes).all()
+        assert (after.covered == before.covered).all()
+        assert (after.objects == ids).all()
+    assert not set(read[0].objects) & set(read[1].objects) - {-1}
 
 
 def test_every_folder_of_photographs_has_its_turn():
