@@ -88,9 +88,7 @@ LAID_TOGETHER = ("textures", "lined")
 CREDITS = {
     "brighton": "drone_dataset_brighton_beach, BSD 2-Clause",
     "seneca": "odm_data_seneca, CC0 1.0",
-    **dict.fromkeys(
-        LAID_TOGETHER, "0 A.D. terrain textures (package 0ad-data 0.0.26), Wildfire Games, CC BY-SA 3.0"
-    ),
+    **dict.fromkeys(LAID_TOGETHER, "0 A.D. terrain textures (package 0ad-data 0.0.26), Wildfire Games, CC BY-SA 3.0"),
     "thermal": "Roboflow landmines_detection v1, CC BY 4.0",
 }
 _DRAWN = "Not validated in the field. Its objects are drawn; its probabilities on real mines are unmeasured."

@@ -224,7 +224,7 @@ def show(trained: Trained, models: Path) -> None:
         file = models / "versions" / f"{trained.version}.survey-model"
         typer.echo(
             f"{trained.version} is kept but not promoted. `survey models show {trained.version} --models {models}` has "
-            f"its card, a job can try it ([model] path = \"{file}\"), and `survey models promote {trained.version} "
+            f'its card, a job can try it ([model] path = "{file}"), and `survey models promote {trained.version} '
             f'--models {models} --why "..."` promotes it all the same.'
         )
 

@@ -42,9 +42,7 @@ def with_verdicts(
         return objects, candidates
     found = pd.concat([objects.assign(_hazard=True), candidates.assign(_hazard=False)], ignore_index=True)
     outlines = _last_outlines(harvest)
-    lost = [
-        one for one in verdicts.index[verdicts["verification"].isin(_KEPT)] if one not in set(found["object_id"])
-    ]
+    lost = [one for one in verdicts.index[verdicts["verification"].isin(_KEPT)] if one not in set(found["object_id"])]
     added = _carried(lost, geopackage, objects.crs)
     drawn = [one for one in lost if one not in set(added["object_id"]) and one in outlines.index]
     added = pd.concat([added, *(_drawn(one, outlines, verdicts, found) for one in drawn)], ignore_index=True)

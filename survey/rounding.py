@@ -44,9 +44,7 @@ def largest_remainder(parts: Floats, total: Floats, decimals: int = 4) -> Floats
     return np.asarray(down / scale)
 
 
-def largest_remainder_by_group(
-    parts: Floats, group: npt.NDArray[np.int64], total: Floats, decimals: int = 4
-) -> Floats:
+def largest_remainder_by_group(parts: Floats, group: npt.NDArray[np.int64], total: Floats, decimals: int = 4) -> Floats:
     """Round ``parts`` so that those of one group add up to the group's rounded total.
 
     Parameters

@@ -103,7 +103,14 @@ def _table(name: str, model: type[BaseModel]) -> list[str]:
     text = inspect.getdoc(model) or ""
     summary, _, attributes = text.partition("Attributes\n----------\n")
     known = _described(attributes)
-    lines = [f"## [{name}]", "", _markdown(summary.strip()), "", "| key | type | default | meaning |", "|---|---|---|---|"]
+    lines = [
+        f"## [{name}]",
+        "",
+        _markdown(summary.strip()),
+        "",
+        "| key | type | default | meaning |",
+        "|---|---|---|---|",
+    ]
     inner = []
     for key, field in model.model_fields.items():
         below = _model_of(field.annotation)

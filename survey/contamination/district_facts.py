@@ -94,9 +94,7 @@ def objects_by_family(objects: pd.DataFrame, placed: pd.DataFrame, districts: pd
     )
 
 
-def by_method(
-    shares: pd.DataFrame, areas: pd.DataFrame, steps: pd.DataFrame, districts: pd.DataFrame
-) -> pd.DataFrame:
+def by_method(shares: pd.DataFrame, areas: pd.DataFrame, steps: pd.DataFrame, districts: pd.DataFrame) -> pd.DataFrame:
     """Return hectares and effort of each method in each district, each area by its share in the district."""
     part = shares.assign(share=shares["area_m2"] / areas["area_m2"].to_numpy()[shares["area"]])
     table = part.merge(steps, on="area", how="inner")

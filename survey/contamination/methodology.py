@@ -126,9 +126,7 @@ def suggest(areas: pd.DataFrame, rules: Rules, settings: Methodology) -> pd.Data
     advice = [_advise(rules, int(row[0]), row[1:].astype(bool)) for row in cases]
     label = {code: method.label for code, method in rules.methods.items()}
     texts = np.array(
-        [
-            [label[a.primary], JOIN.join(label[m] for m in a.sequence), a.reasons, ";".join(a.fired)] for a in advice
-        ],
+        [[label[a.primary], JOIN.join(label[m] for m in a.sequence), a.reasons, ";".join(a.fired)] for a in advice],
         dtype=object,
     ).reshape(-1, 4)[case.reshape(-1)]
     names = ["method_primary", "method_sequence", "method_reasons", "rules_fired"]

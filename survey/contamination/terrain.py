@@ -171,9 +171,7 @@ def _reaches(model: rasterio.DatasetReader, plane: Plane, land: Geometries, path
         )
 
 
-def _blocks(
-    model: rasterio.DatasetReader, shapes: Geometries, plane: Plane, scale_m: float
-) -> Iterator[Elevation]:
+def _blocks(model: rasterio.DatasetReader, shapes: Geometries, plane: Plane, scale_m: float) -> Iterator[Elevation]:
     """Read the model where areas lie, averaged to the scale, in blocks that overlap by a pixel on each side."""
     crs = pyproj.CRS(model.crs.to_wkt()).to_2d()
     bounds = shapely.bounds(np.asarray(plane.export(shapes, crs, "hazard areas").values, dtype=object))

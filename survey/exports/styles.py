@@ -223,7 +223,7 @@ def _coverage() -> Element:
         ),
     ]
     return _categorised(
-        "CASE WHEN \"status\"='analysed' AND \"detectability\"<0.5 THEN 'little_seen' ELSE \"status\" END", entries
+        'CASE WHEN "status"=\'analysed\' AND "detectability"<0.5 THEN \'little_seen\' ELSE "status" END', entries
     )
 
 

@@ -221,9 +221,7 @@ def _extremes(bands: NDArray[np.uint8], settings: Visibility) -> tuple[NDArray[n
     return blind, brightest < settings.dark_below
 
 
-def _vegetation(
-    bands: NDArray[np.uint8], roles: tuple[Role, ...], settings: Visibility
-) -> NDArray[np.bool_] | None:
+def _vegetation(bands: NDArray[np.uint8], roles: tuple[Role, ...], settings: Visibility) -> NDArray[np.bool_] | None:
     """Which pixels are vegetation; null without the bands to tell it by.
 
     The weights are whole numbers, so that the sums are exact; a sum below zero becomes zero.

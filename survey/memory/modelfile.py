@@ -46,6 +46,7 @@ _TIME = (1980, 1, 1, 0, 0, 0)
 # Networks answer in single precision, and other processors round their sums in another order.
 _TOLERANCE = 1e-4
 
+
 @dataclass(frozen=True)
 class Judges:
     """The estimators of a model.
