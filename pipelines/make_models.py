@@ -32,6 +32,7 @@ from pipelines.model_examples import (
     draw,
     keep_examples,
     labelled_ground,
+    numbered,
     tasks,
     thermal_examples,
     thinned,
@@ -59,14 +60,13 @@ BAND_SETS = {"rgb": ("red", "green", "blue"), "cir": ("nir", "green", "blue"), "
 _NATURAL_TRAINING = Training(committee=Committee(iterations=0, networks=1))
 _INFRARED_TRAINING = Training(committee=Committee(iterations=80, networks=2, trees_share=0.25))
 STYLES = {"rgb": (False, True), "cir": (False,)}
-# What a candidate weighs by its class, where not 1. A rocket offers fifteen candidates and a shell nine where a mine
-# offers two (counted on 100 pictures, of 2.3 for an anti-tank mine): weighed by the object, or what is long and thin
-# decides what is found. A trench is looked for piece by piece. Of small mines and craters few are drawn: they weigh
-# twice that (docs/detection.md).
-CLASS_WEIGHTS = {
-    "mortar_bomb": 0.35, "rocket": 0.15, "shell": 0.25, "mine_ap_directional": 0.74, "submunition": 0.77,
-    "mine_ap": 1.5, "mine_ap_fragmentation": 1.4, "mine_scatterable": 2.0, "crater": 2.5,
-}  # fmt: skip
+# What an object weighs by its class, where not 1: of small mines and craters few are drawn. Every object weighs the
+# same however many candidates it offers (a rocket fifteen, an anti-tank mine two), or what is long and thin decides
+# what is found; a trench is looked for piece by piece, and weighs by the candidate (docs/detection.md).
+CLASS_WEIGHTS = {"mine_ap": 2.0, "mine_ap_fragmentation": 2.0, "mine_scatterable": 2.0, "crater": 2.0}
+_BY_CANDIDATE = ("trench",)
+# Candidates that an anti-tank mine offers: so many negatives an object stands against.
+_AN_OBJECT = 2.3
 # Few labels: small trees and small networks, held-out groups of one session and zone each.
 _THERMAL_TRAINING = Training(
     committee=Committee(
@@ -83,7 +83,7 @@ _NUMBER = {"rgb": 5, "cir": 5, "thermal": 4}
 
 OWN_BANDS = {"brighton": "rgb", "seneca": "cir"}
 """Sites whose photographs have the very bands of a model: it is measured on them, held out."""
-LAID_TOGETHER = ("textures", "lined")
+LAID_TOGETHER = ("textures", "lined", "large")
 """Folders of grounds that are no photographs (``pipelines/textures.py``)."""
 CREDITS = {
     "brighton": "drone_dataset_brighton_beach, BSD 2-Clause",
@@ -201,6 +201,7 @@ def fit_model(
             scores = fitted.held_out[shown], codes[shown] != NOTHING, data["hectares"]
             card["evaluation"] = evaluation_of("real frames of other sessions and zones", scores, data["known_objects"])
     else:
+        weights = weighed(weights, codes, numbered(parts))
         judges = Judges(*fit_styles(features, codes, weights, varied, settings), stage.sieve)
         raw = card | {"calibration": [1.0, 0.0]}
         save_model(path, judges, raw, reference)
@@ -234,6 +235,27 @@ def known_ground(gathered: Gathered, channels: int) -> dict[str, Any]:
     )
 
 
+def weighed(
+    weights: NDArray[np.float64], codes: NDArray[np.object_], objects: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Share the weight of each object out among its candidates.
+
+    Parameters
+    ----------
+    weights : float array, shape (n,)
+        How many candidates a row stands for.
+    codes : object array, shape (n,)
+    objects : int array, shape (n,)
+        Number of the object a row lies on, -1 for none.
+    """
+    on = objects >= 0
+    share = _AN_OBJECT / np.bincount(objects[on])[objects[on]]
+    share[np.isin(codes[on], _BY_CANDIDATE)] = 1.0
+    found = weights.copy()
+    found[on] *= share * pd.Series(codes[on]).map(CLASS_WEIGHTS).fillna(1.0).to_numpy(float)
+    return found
+
+
 def fit_styles(
     features: NDArray[np.float32],
     codes: NDArray[np.object_],
@@ -248,14 +270,13 @@ def fit_styles(
     features : float32 array, shape (n, number of features)
     codes : object array, shape (n,)
     weights : float array, shape (n,)
-        How many candidates a row stands for; :data:`CLASS_WEIGHTS` are put on them here.
+        Of :func:`weighed`.
     varied : bool array, shape (n,)
         Whether a row is of a picture in which hazards lie in the open and in any paint.
     settings : Training
         Of each style.
     """
     styles = [rows for rows in (~varied, varied) if rows.any()]
-    weights = weights * pd.Series(codes).map(CLASS_WEIGHTS).fillna(1.0).to_numpy(float)
     judging: list[Any] = []
     for seed, rows in enumerate(styles):
         own = settings.model_copy(update={"seed": settings.seed + seed})

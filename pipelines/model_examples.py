@@ -22,7 +22,7 @@ from pipelines.grounds import APART_M, CRS, NORTH, WEST
 from survey.detection.scales import nearest_scale
 from survey.detection.search import FirstStage, search_picture
 from survey.hazards import classes
-from survey.memory.labelling import NOTHING, UNDECIDED, Labelled, label_candidates, labelled
+from survey.memory.labelling import NOTHING, UNDECIDED, label_candidates, labelled
 from survey.memory.negatives import Pilot, thin_negatives
 from survey.synthetic.photograph import IntoSettings, Photo, draw_into, open_ground
 from survey.synthetic.scene import DrawnScene, SceneSettings, draw_scene
@@ -89,16 +89,14 @@ _IN_PHOTOS = {**_ANY, "mine_at": 22, "crater": 2.5, "trench": 0.4, "dugout": 0.3
 class Examples:
     """Labelled candidates of one picture; features are held in half precision, which trees and networks bear.
 
-    ``objects`` numbers the object a candidate lies on, -1 where it lies on none, and ``covered`` is how much of that
-    lies under earth or plants (0-1). ``place``, where it is kept, has the columns x, y and diameter in metres.
-    ``varied`` as of :class:`Task`.
+    ``objects`` numbers the object a candidate lies on, -1 where it lies on none. ``place``, where it is kept, has the
+    columns x, y and diameter in metres. ``varied`` as of :class:`Task`.
     """
 
     features: NDArray[np.float16]
     codes: NDArray[np.object_]
     weights: NDArray[np.float64]
     objects: NDArray[np.int64]
-    covered: NDArray[np.float64]
     site: str
     place: NDArray[np.float64] | None = None
     varied: bool = False
@@ -107,9 +105,8 @@ class Examples:
         """Only some of the candidates."""
         place = None if self.place is None else self.place[rows]
         return Examples(
-            self.features[rows], self.codes[rows], self.weights[rows], self.objects[rows], self.covered[rows],
-            self.site, place, self.varied,
-        )  # fmt: skip
+            self.features[rows], self.codes[rows], self.weights[rows], self.objects[rows], self.site, place, self.varied
+        )
 
 
 @dataclass(frozen=True)
@@ -217,16 +214,13 @@ def examples_of(drawn: DrawnScene, site: str, stage: FirstStage) -> Examples:
     outlines = shapely.transform(np.asarray(drawn.labels.geometry.values, dtype=object), place)
     occlusion = drawn.labels["occlusion"].to_numpy(float)
     labels = labelled(outlines, drawn.labels["class_code"].to_numpy(object), occlusion)
-    return _decided(found.features, label_candidates(x, y, found.diameter_m, labels), labels, site)
+    return _decided(found.features, label_candidates(x, y, found.diameter_m, labels), site)
 
 
-def _decided(
-    features: NDArray[np.float32], said: tuple[NDArray[np.object_], NDArray[np.int64]], labels: Labelled, site: str
-) -> Examples:
+def _decided(features: NDArray[np.float32], said: tuple[NDArray[np.object_], NDArray[np.int64]], site: str) -> Examples:
     """Candidates of a picture that clearly lie on an object or beside all of them."""
     codes, objects = said
-    covered = np.where(objects >= 0, np.append(labels.occlusion, 0.0)[objects], 0.0)
-    examples = Examples(features.astype(np.float16), codes, np.ones(len(codes)), objects, covered, site)
+    examples = Examples(features.astype(np.float16), codes, np.ones(len(codes)), objects, site)
     return examples.take(np.flatnonzero(codes != UNDECIDED))
 
 
@@ -266,7 +260,6 @@ def keep_examples(path: Path, parts: Sequence[Examples]) -> None:
         codes=np.concatenate([part.codes for part in parts]).astype(str),
         weights=np.concatenate([part.weights for part in parts]),
         objects=numbered(parts),
-        covered=np.concatenate([part.covered for part in parts]),
         sites=np.concatenate([np.full(len(part.codes), part.site) for part in parts]).astype(str),
         varied=np.concatenate([np.full(len(part.codes), part.varied) for part in parts]),
     )
@@ -284,10 +277,10 @@ def read_examples(path: Path) -> list[Examples]:
     """Read what :func:`keep_examples` wrote, one entry a site and style."""
     with np.load(path, allow_pickle=False) as kept:
         codes, sites, varied = kept["codes"].astype(object), kept["sites"], kept["varied"]
-        features, weights, objects, covered = (kept[name] for name in ("features", "weights", "objects", "covered"))
+        features, weights, objects = (kept[name] for name in ("features", "weights", "objects"))
     order = np.lexsort((varied, sites))
     new = (sites[order][1:] != sites[order][:-1]) | (varied[order][1:] != varied[order][:-1])
-    whole = Examples(features, codes, weights, objects, covered, "")
+    whole = Examples(features, codes, weights, objects, "")
     return [
         replace(whole.take(rows), site=str(sites[rows[0]]), varied=bool(varied[rows[0]]))
         for rows in np.split(order, np.flatnonzero(new) + 1)
@@ -318,7 +311,7 @@ def thermal_examples(folder: Path) -> Iterator[Examples]:
         truth = labelled(outlines, here["class_code"].to_numpy(object), np.zeros(len(here)))
         said = label_candidates(x, y, found.diameter_m, truth)
         place = np.column_stack([x, y, found.diameter_m])[said[0] != UNDECIDED]
-        yield replace(_decided(found.features, said, truth, path.name[:6]), place=place)
+        yield replace(_decided(found.features, said, path.name[:6]), place=place)
 
 
 def labelled_ground(folders: Sequence[Path]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ camera. They teach what real ground looks like that is no object; nothing is eve
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -18,6 +18,7 @@ from matplotlib.image import imread
 from numpy.typing import NDArray
 from rasterio.transform import from_origin
 
+from pipelines.boulders import SHADE, with_large_things
 from pipelines.grounds import APART_M, CRS, NORTH, WEST
 from pipelines.twigs import with_lines
 
@@ -38,10 +39,15 @@ _NO_GROUND = (
     "_nrm", "_spec",
 )  # fmt: skip
 _IMAGES = {".dds", ".jpeg", ".jpg", ".png"}
-# Colour of shade against sunlit ground, red to blue: the sky that lights it is blue.
-_SHADE = np.array([0.42, 0.47, 0.58], dtype=np.float32)
 
 Plane = NDArray[np.float32]
+
+# What is laid on a ground besides textures, and the seeds that go with it.
+LAID: dict[str, tuple[int, Callable[[Plane, np.random.Generator], Plane]]] = {
+    "nothing": (77, lambda ground, _rng: ground),
+    "lines": (78, with_lines),
+    "large": (79, with_large_things),
+}
 
 
 def ground_textures(folder: Path) -> list[Path]:
@@ -68,15 +74,16 @@ def _read(path: Path) -> NDArray[np.uint8]:
     return np.ascontiguousarray(colours[..., :3])
 
 
-def ground_of(textures: Sequence[Path], number: int, *, lined: bool = False) -> tuple[NDArray[np.uint8], float]:
-    """Lay a ground together. The same textures, number and choice of lines give the same ground.
+def ground_of(textures: Sequence[Path], number: int, laid: str = "nothing") -> tuple[NDArray[np.uint8], float]:
+    """Lay a ground together. The same textures, number and choice of what is laid on it give the same ground.
 
     Parameters
     ----------
     textures : sequence of Path
     number : int
-    lined : bool
-        Whether twigs, stalks, cracks, joints and kerbs lie on most of the grounds.
+    laid : str
+        What lies on most of the grounds, of :data:`LAID`: nothing, lines (twigs, stalks, cracks, joints, kerbs), or
+        large things (boulders, slabs, boxes, water, dappled shade).
 
     Returns
     -------
@@ -84,15 +91,15 @@ def ground_of(textures: Sequence[Path], number: int, *, lined: bool = False) -> 
         Red, green and blue.
     gsd_m : float
     """
-    rng = np.random.default_rng([number, 78 if lined else 77])
+    seed, lay = LAID[laid]
+    rng = np.random.default_rng([number, seed])
     gsd = float(np.exp(rng.uniform(*np.log(GSD_M))))
     ground = _filled(textures, rng)
     for _ in range(int(rng.integers(0, 4))):
         share = (_strip(rng) if rng.random() < 0.3 else _patches(rng))[..., None]
         ground = ground * (1 - share) + _filled(textures, rng) * share
-    if lined:
-        ground = with_lines(ground, rng)
-    return np.ascontiguousarray(_photographed(_lit(ground, rng), rng).transpose(2, 0, 1)), gsd
+    lit = _lit(lay(ground, rng), rng)
+    return np.ascontiguousarray(_photographed(lit, rng).transpose(2, 0, 1)), gsd
 
 
 def _filled(textures: Sequence[Path], rng: np.random.Generator) -> Plane:
@@ -150,7 +157,7 @@ def _lit(ground: Plane, rng: np.random.Generator) -> Plane:
         field = _rough(rng, float(rng.choice([80, 200])))
         cast = _step((field - np.quantile(field, rng.uniform(0.75, 0.95))) * rng.uniform(5, 40))
         shaded = (cast * _step(8 * (_noise(rng, 350) - 0.3)))[..., None]
-        ground = ground * (1 - shaded * (1 - _SHADE * rng.uniform(0.7, 1.3)))
+        ground = ground * (1 - shaded * (1 - SHADE * rng.uniform(0.7, 1.3)))
     colour = np.exp(rng.normal(0, 0.1) + rng.normal(0, 0.05, 3))
     return np.asarray(ground * (1 + 0.12 * _noise(rng, 300))[..., None] * colour, dtype=np.float32)
 
@@ -164,7 +171,7 @@ def _photographed(ground: Plane, rng: np.random.Generator) -> NDArray[np.uint8]:
     return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), dtype=np.uint8)[..., ::-1]
 
 
-def write_grounds(textures: Sequence[Path], folder: Path, count: int, *, lined: bool = False) -> list[Path]:
+def write_grounds(textures: Sequence[Path], folder: Path, count: int, laid: str = "nothing") -> list[Path]:
     """Write grounds as GeoTIFFs, each in a place of its own; returns their paths.
 
     Parameters
@@ -173,13 +180,13 @@ def write_grounds(textures: Sequence[Path], folder: Path, count: int, *, lined: 
     folder : Path
         Its name is the site of what is learned from them.
     count : int
-    lined : bool
+    laid : str
         See :func:`ground_of`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"ground-{number:03d}.tif" for number in range(count)]
     for number, path in enumerate(paths):
-        pixels, gsd = ground_of(textures, number, lined=lined)
+        pixels, gsd = ground_of(textures, number, laid)
         with rasterio.open(
             path, "w", driver="GTiff", width=SIDE_PX, height=SIDE_PX, count=3, dtype="uint8", crs=CRS, tiled=True,
             transform=from_origin(WEST + APART_M * number, NORTH, gsd, gsd), compress="deflate",
@@ -192,14 +199,14 @@ def main() -> None:
     """Read the options and write grounds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("textures", type=Path, metavar="FROM", help="folder of textures (PNG, JPEG, DDS ...)")
-    parser.add_argument("folder", type=Path, metavar="TO", help="folder for the grounds: textures, or lined")
+    parser.add_argument("folder", type=Path, metavar="TO", help="folder for the grounds: textures, lined, large")
     parser.add_argument("--count", type=int, default=280)
-    parser.add_argument("--lined", action="store_true", help="lay twigs, stalks, cracks, joints and kerbs on most")
+    parser.add_argument("--laid", choices=LAID, default="nothing", help="what lies on most of the grounds besides")
     options = parser.parse_args()
     textures = ground_textures(options.textures)
     if not textures:
         parser.error(f"no texture of ground of at least {LEAST_SIDE_PX} pixels a side is under {options.textures}")
-    written = write_grounds(textures, options.folder, options.count, lined=options.lined)
+    written = write_grounds(textures, options.folder, options.count, options.laid)
     print(f"{len(written)} grounds of {len(textures)} textures")
 
 

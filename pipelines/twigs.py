@@ -52,8 +52,8 @@ def _twigs(ground: Plane, rng: np.random.Generator) -> Plane:
     for _ in range(int(rng.integers(2, 40))):
         length = longest * rng.uniform(0.3, 1.0)
         for line, width in _branching(rng.uniform(0, size, 2), rng.uniform(0, 2 * np.pi), length, rng):
-            _stroke(share, line, width, 1.0)
-            _stroke(cast, line + away, width * 1.3, 1.0)
+            stroke(share, line, width, 1.0)
+            stroke(cast, line + away, width * 1.3, 1.0)
     soft = cv2.GaussianBlur(cast, (0, 0), 1.0)[..., None] * np.float32(rng.uniform(0.0, 0.7))
     return _over(ground * (1 - soft), share * np.float32(rng.uniform(0.5, 1.0)), wood)
 
@@ -85,7 +85,7 @@ def _stalks(ground: Plane, rng: np.random.Generator) -> Plane:
             angle = way + rng.normal(0.0, 0.6)
             half = np.array([np.sin(angle), np.cos(angle)]) * length * rng.uniform(0.3, 1.0) / 2
             middle = centre + rng.normal(0.0, spread, 2)
-            _stroke(share, np.array([middle - half, middle + half]), rng.uniform(0.7, 2.2), rng.uniform(0.4, 1.0))
+            stroke(share, np.array([middle - half, middle + half]), rng.uniform(0.7, 2.2), rng.uniform(0.4, 1.0))
     return _over(ground, share, straw)
 
 
@@ -96,7 +96,7 @@ def _cracks(ground: Plane, rng: np.random.Generator) -> Plane:
         steps = int(rng.integers(10, 90))
         turns = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0.0, rng.uniform(0.1, 0.5), steps))
         line = rng.uniform(0, share.shape, 2) + np.cumsum(np.column_stack([np.sin(turns), np.cos(turns)]) * 10, axis=0)
-        _stroke(share, line, rng.uniform(0.8, 5.0), rng.uniform(0.4, 1.0))
+        stroke(share, line, rng.uniform(0.8, 5.0), rng.uniform(0.4, 1.0))
     change = np.float32(rng.uniform(0.25, 0.8) if rng.random() < 0.7 else rng.uniform(1.15, 1.7))
     return np.asarray(ground * (1 + share[..., None] * (change - 1)), dtype=np.float32)
 
@@ -110,7 +110,7 @@ def _joints(ground: Plane, rng: np.random.Generator) -> Plane:
         across = np.array([-along[1], along[0]])
         for away in np.arange(-800, 800, rng.uniform(25, 260)):
             middle = np.array(share.shape) / 2 + across * away
-            _stroke(share, np.array([middle - 900 * along, middle + 900 * along]), width, 1.0)
+            stroke(share, np.array([middle - 900 * along, middle + 900 * along]), width, 1.0)
     change = np.float32(rng.uniform(0.4, 0.85) if rng.random() < 0.6 else rng.uniform(1.1, 1.5))
     return np.asarray(ground * (1 + share[..., None] * (change - 1)), dtype=np.float32)
 
@@ -126,13 +126,13 @@ def _kerb(ground: Plane, rng: np.random.Generator) -> Plane:
         line = rng.uniform(0, share.shape, 2) + np.cumsum(np.column_stack([np.sin(turns), np.cos(turns)]) * 40, axis=0)
         if rng.random() < 0.4:
             line = line[: int(rng.integers(3, steps))]
-        _stroke(share, line, width, 1.0)
-        _stroke(cast, line + rng.normal(0.0, width / 3, 2), width * 1.2, 1.0)
+        stroke(share, line, width, 1.0)
+        stroke(cast, line + rng.normal(0.0, width / 3, 2), width * 1.2, 1.0)
     dark = cast[..., None] * np.float32(rng.uniform(0.0, 0.6))
     return _over(ground * (1 - dark), share, colour)
 
 
-def _stroke(share: Plane, line: Points, width: float, level: float) -> None:
+def stroke(share: Plane, line: Points, width: float, level: float) -> None:
     """Draw a line (row, column) into a plane; thinner than a pixel it is fainter."""
     points = np.rint(line[:, ::-1] * 2**_BITS).astype(np.int32)
     drawn = max(1, round(width))

@@ -17,8 +17,9 @@ UNDECIDED = "?"
 _FIT = (0.55, 1.5)
 # A candidate is on an object where its centre is within this share of the size of the object's centre line.
 _ON = 0.5
-# Objects covered more than this are not learned from: nothing of them can be seen.
-_MOST_OCCLUDED = 0.75
+# Objects covered more than this are not learned from: what is seen there is ground, and teaches to flag ground
+# (docs/detection.md).
+_MOST_OCCLUDED = 0.5
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 import rasterio
 
+from pipelines.boulders import with_large_things
 from pipelines.model_examples import LEAST_STRENGTH, Task, draw, in_turn, keep_examples, numbered, read_examples
-from pipelines.textures import GSD_M, SIDE_PX, ground_of, ground_textures, write_grounds
+from pipelines.textures import GSD_M, LAID, SIDE_PX, ground_of, ground_textures, write_grounds
 from pipelines.twigs import with_lines
 from survey.detection.search import FirstStage
 from survey.memory.labelling import NOTHING
@@ -80,10 +82,22 @@ def test_lines_lie_on_most_lined_grounds_and_are_thin(tmp_path):
     assert max(some) < 0.6
 
 
-def test_a_lined_ground_is_another_ground(textures):
+def test_large_things_lie_on_most_grounds_and_cover_a_part():
+    plain = np.full((1100, 1100, 3), 128, np.float32)
+    changed = []
+    for number in range(18):
+        laid = with_large_things(plain, np.random.default_rng(number))
+        assert laid.shape == plain.shape
+        assert np.isfinite(laid).all()
+        changed.append(float((np.abs(laid - plain).max(axis=2) > 8).mean()))
+    assert 9 <= sum(share > 0.005 for share in changed) < 18
+    assert (plain == 128).all()
+
+
+def test_what_is_laid_on_a_ground_makes_it_another(textures):
     files = ground_textures(textures)
-    lined, plain = ground_of(files, 3, lined=True)[0], ground_of(files, 3)[0]
-    assert (lined != plain).mean() > 0.5
+    grounds = [ground_of(files, 3, laid)[0] for laid in LAID]
+    assert all((one != other).mean() > 0.5 for one, other in pairwise(grounds))
 
 
 def test_objects_drawn_into_a_ground_are_learned_under_the_name_of_its_folder(textures, tmp_path):
@@ -92,12 +106,10 @@ def test_objects_drawn_into_a_ground_are_learned_under_the_name_of_its_folder(te
     assert learned.site == "textures"
     assert (learned.codes != NOTHING).sum() > 20
     assert (learned.codes == NOTHING).sum() > 200
-    # A candidate is told which object it lies on, and how much of that is covered.
+    # A candidate is told which object it lies on.
     on = learned.codes != NOTHING
     assert ((learned.objects >= 0) == on).all()
     assert len(np.unique(learned.objects[on])) < on.sum()
-    assert (learned.covered[~on] == 0).all()
-    assert 0 < learned.covered[on].max() <= 0.75
 
 
 def test_kept_examples_are_read_with_their_objects_told_apart(textures, tmp_path):
@@ -110,7 +122,6 @@ def test_kept_examples_are_read_with_their_objects_told_apart(textures, tmp_path
     for before, after, ids in zip(parts, read, np.split(numbered(parts), [len(parts[0].codes)]), strict=True):
         assert (after.features == before.features).all()
         assert (after.codes == before.codes).all()
-        assert (after.covered == before.covered).all()
         assert (after.objects == ids).all()
     assert not set(read[0].objects) & set(read[1].objects) - {-1}
 
