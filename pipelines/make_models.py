@@ -79,7 +79,7 @@ TRAINING = {"rgb": _NATURAL_TRAINING, "cir": _INFRARED_TRAINING, "thermal": _THE
 # The share of the pictures that is searched in full, to fit the pilot that thins out the others.
 _PILOT_SHARE = 10
 
-_NUMBER = {"rgb": 5, "cir": 5, "thermal": 4}
+_NUMBER = {"rgb": 6, "cir": 5, "thermal": 4}
 
 OWN_BANDS = {"brighton": "rgb", "seneca": "cir"}
 """Sites whose photographs have the very bands of a model: it is measured on them, held out."""
