@@ -31,8 +31,8 @@ from survey.imagery.visibility import CellBlock, Visibility, cell_pixels
 from survey.layers import SIGHTINGS, conform
 from survey.memory.modelfile import Model
 
-# Side of the pieces in which a tile is searched, pixels of the octave: what is held in memory at once, and near the
-# processor. A tile is three of them wide at its finest octave; coarser ones need larger margins, and are cut less.
+# Side of the pieces in which a tile is searched, a third of a tile: what is held in memory at once, and near the
+# processor.
 _PART = 1366
 
 
@@ -137,19 +137,14 @@ def _searched(scene: Scene, a_pass: Pass, tile: Tile, model: Model, looked: Look
     """Search a tile that was looked at, part by part."""
     # Blocks that the reader decoded and let go are many and small: the heap would hold them beneath what comes now.
     give_back()
-    by_octave = [
-        replace(a_pass, scales=tuple(scale for scale in a_pass.scales if scale[0] == octave))
-        for octave in a_pass.octaves
-    ]
-    found = (_likely(one, part, model, looked) for one in by_octave for part in tile.parts(_PART << one.octaves[0]))
-    likely = [one for one in found if one is not None]
+    likely = [one for part in tile.parts(_PART) if (one := _likely(a_pass, part, model, looked)) is not None]
     sightings = SIGHTINGS.empty(scene.grid.crs)
     if likely:
         # Few are left, and naming costs by the call: they are judged together.
-        every = joined(likely)
-        probability, codes = judge(every.features, every.diameter_m, every.strength, model)
+        found = joined(likely)
+        probability, codes = judge(found.features, found.diameter_m, found.strength, model)
         emitted = probability >= EMITTED
-        judged = every.take(emitted), probability[emitted], codes[emitted]
+        judged = found.take(emitted), probability[emitted], codes[emitted]
         sightings = _sightings(scene, level_grid(scene, a_pass.level), looked, judged)
     return TileResult(sightings, looked.cells, 0.0, looked.unread)
 

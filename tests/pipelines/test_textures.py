@@ -69,7 +69,7 @@ def test_grounds_are_repeatable_differ_and_lie_apart(textures, tmp_path):
         assert (one.read() != other.read()).mean() > 0.5
 
 
-def test_lines_lie_on_most_lined_grounds_and_are_thin(tmp_path):
+def test_lines_lie_on_most_lined_grounds_and_are_thin():
     plain = np.full((600, 600, 3), 128, np.float32)
     changed = []
     for number in range(30):
