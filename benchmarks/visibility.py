@@ -16,7 +16,9 @@ from pathlib import Path
 import cv2
 import geopandas as gpd
 import numpy as np
+from numpy.typing import NDArray
 
+from survey.detection.channels import channels_of
 from survey.hazards import HazardClass
 from survey.imagery.chips import Chip, level_grid, read_chip
 from survey.imagery.pieces import coverage_pieces
@@ -53,9 +55,8 @@ def main() -> None:
         grid, roles = level_grid(scene, 0), ROLES["nir" in scene.roles]
         whole, reach = Tile(0, 0, grid.height, 0, grid.width), reach_pixels(grid.gsd_m)
         chip = read_chip(scene, 0, whole.window(reach, 8), roles)
-        side = cell_pixels(grid.gsd_m)
         start = time.perf_counter()
-        block = assess_cells(chip, whole, side, roles, sought.settings)
+        block = assess_cells(chip, light_of(chip), whole, roles, sought.settings)
         seconds = time.perf_counter() - start
         start = time.perf_counter()
         pieces = coverage_pieces(scene, 0, [block], [], sought)
@@ -66,14 +67,15 @@ def main() -> None:
             f"{corners} corners in {time.perf_counter() - start:.2f} s"
         )
         for sigma in (0.0, 1.0, 2.0, 4.0, 8.0):
-            again = block if sigma == 0 else assess_cells(smoothed(chip, sigma), whole, side, roles, sought.settings)
+            smooth = chip if sigma == 0 else smoothed(chip, sigma)
+            again = assess_cells(smooth, light_of(smooth), whole, roles, sought.settings)
             known = again.measures[BLUR][again.measures[BLUR] != NULL]
             found = "  ".join(f"{w}: {np.mean(known == w):.2f}" for w in (1, 2, 4, 8))
             print(f"  smoothed by {sigma:g} px: told on {known.size / again.codes.size:.2f} of the ground; {found}")
         if said.to:
             said.to.mkdir(parents=True, exist_ok=True)
             by_class = pieces.assign(value=pieces["detectability_by_family"].str.split(" ").str[1].astype(float))
-            cv2.imwrite(str(said.to / f"{path.stem}.png"), picture(chip, block, by_class, side))
+            cv2.imwrite(str(said.to / f"{path.stem}.png"), picture(chip, block, by_class))
 
 
 def share(block: CellBlock, plane: int) -> float:
@@ -82,16 +84,21 @@ def share(block: CellBlock, plane: int) -> float:
     return float(known.mean() / WHOLE) if known.size else float("nan")
 
 
+def light_of(chip: Chip) -> NDArray[np.uint8]:
+    """Brightness of a chip: what sharpness is measured on."""
+    return cv2.extractChannel(channels_of(chip.pixels), 0)
+
+
 def smoothed(chip: Chip, sigma: float) -> Chip:
     bands = [cv2.GaussianBlur(band, (0, 0), sigma) for band in chip.pixels]
     return Chip(np.stack(bands), chip.valid, chip.row, chip.col, chip.grid)
 
 
-def picture(chip: Chip, block: CellBlock, pieces: gpd.GeoDataFrame, side: int) -> np.ndarray:
+def picture(chip: Chip, block: CellBlock, pieces: gpd.GeoDataFrame) -> np.ndarray:
     from rasterio.features import rasterize
     from rasterio.transform import Affine
 
-    top, left = -chip.row, -chip.col
+    side, top, left = cell_pixels(chip.grid.gsd_m), -chip.row, -chip.col
     photo = np.moveaxis(chip.pixels[::-1, top : top + chip.grid.height, left : left + chip.grid.width], 0, -1)
     rows, cols = block.codes.shape
     size = (cols * 16, rows * 16)

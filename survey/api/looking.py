@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,7 +16,7 @@ from survey.imagery.salvage import Unread
 from survey.imagery.scene import Role, Scene
 from survey.imagery.tiles import Tile
 from survey.imagery.trust import held_open
-from survey.imagery.visibility import CellBlock, Visibility, assess_cells, cell_pixels, join_cells, reach_pixels
+from survey.imagery.visibility import CellBlock, Visibility, assess_cells, join_cells, reach_pixels
 
 # Rows that are read at once: pixels of a whole tile would be a third of all the memory it takes.
 _SLAB = 768
@@ -86,9 +87,9 @@ def look_at(
             chip, lost = read(scene, a_pass.level, (*reach, col0, col1), roles)
             # What is lost in the rows around is told by the slab that they belong to.
             unread += [part for one in lost if (part := _of_rows(one, rows)) is not None]
-            if a_pass.finest:
-                cells += _cells(chip, tile, rows, visibility)
             made = channels_of(fill_invalid(chip.pixels, chip.valid, a_pass.multiple))
+            if a_pass.finest:
+                cells += _cells((chip, made), tile, rows, visibility)
             if channels is None:
                 channels = np.empty((*valid.shape, made.shape[2]), np.uint8)
             inner = slice(rows[0] - reach[0], rows[1] - reach[0])
@@ -116,12 +117,16 @@ def _of_rows(lost: Unread, rows: tuple[int, int]) -> Unread | None:
 
 
 def _cells(
-    chip: Chip, tile: Tile, rows: tuple[int, int], visibility: tuple[tuple[Role, ...], Visibility]
+    seen: tuple[Chip, NDArray[np.uint8]],
+    tile: Tile,
+    rows: tuple[int, int],
+    visibility: tuple[tuple[Role, ...], Visibility],
 ) -> list[CellBlock]:
-    """What could be seen in the part of the core that lies in some rows; nothing where none does."""
+    """What could be seen in the part of the core that lies in some rows, by a chip and its channels."""
     top, bottom = max(rows[0], tile.row0), min(rows[1], tile.row1)
     if top >= bottom:
         return []
     part = Tile(tile.level, top, bottom, tile.col0, tile.col1)
-    roles, how = visibility
-    return [assess_cells(chip, part, cell_pixels(chip.grid.gsd_m), roles, how)]
+    (chip, channels), (roles, how) = seen, visibility
+    light = np.asarray(cv2.extractChannel(channels, 0), np.uint8)
+    return [assess_cells(chip, light, part, roles, how)]

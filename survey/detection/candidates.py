@@ -120,12 +120,15 @@ def peaks_of(total: Floats, diameter_px: float, least: float) -> tuple[NDArray[n
     half = max(1, round(_APART * diameter_px / 2))
     window = np.ones((2 * half + 1, 2 * half + 1), np.uint8)
     highest = cv2.dilate(total, window, borderType=cv2.BORDER_REPLICATE)
-    row, col = np.nonzero((total == highest) & (total >= least))
+    place = np.flatnonzero((total == highest) & (total >= least))
+    row, col = np.divmod(place, total.shape[1])
     # Two maxima within one window are equal; the one that comes first in reading order stands.
-    pairs = cKDTree(np.column_stack([row, col])).query_pairs(half, p=np.inf, output_type="ndarray")
+    _, which, count = np.unique(total.reshape(-1)[place], return_inverse=True, return_counts=True)
+    equal = np.flatnonzero(count[which] > 1)
+    pairs = cKDTree(np.column_stack([row[equal], col[equal]])).query_pairs(half, p=np.inf, output_type="ndarray")
     keep = np.ones(len(row), bool)
-    keep[pairs.max(axis=1)] = False
-    return row[keep].astype(np.int64), col[keep].astype(np.int64)
+    keep[equal[pairs.max(axis=1)]] = False
+    return row[keep], col[keep]
 
 
 def finer_pixels(

@@ -146,20 +146,23 @@ def reach_pixels(level_gsd_m: float) -> int:
     return cell_pixels(level_gsd_m) + _LAGS[-1]
 
 
-def assess_cells(chip: Chip, tile: Tile, side: int, roles: tuple[Role, ...], settings: Visibility) -> CellBlock:
+def assess_cells(
+    chip: Chip, light: NDArray[np.uint8], tile: Tile, roles: tuple[Role, ...], settings: Visibility
+) -> CellBlock:
     """Measure the cells whose first pixel lies in the tile's core.
 
     Parameters
     ----------
     chip : Chip
-        Must reach at least ``side + 16`` pixels past the core.
+        Must reach at least :func:`reach_pixels` past the core.
+    light : uint8 array, shape (row, col)
+        Brightness of the chip: what sharpness is measured on.
     tile : Tile
-    side : int
-        Side of a cell, pixels of the level.
     roles : tuple of str
         Of the chip's bands.
     settings : Visibility
     """
+    side = cell_pixels(chip.grid.gsd_m)
     first_row, first_col = -(-tile.row0 // side), -(-tile.col0 // side)
     rows = max(0, -(-tile.row1 // side) - first_row)
     cols = max(0, -(-tile.col1 // side) - first_col)
@@ -193,7 +196,7 @@ def assess_cells(chip: Chip, tile: Tile, side: int, roles: tuple[Role, ...], set
             count = block_sums((mask if whole else mask & seen).view(np.uint8), looked.size)
             measures[plane] = (count * WHOLE + known // 2) // known
     if dark is not None:
-        measures[BLUR] = _blur(chip, (top, left), (rows, cols), side, settings)
+        measures[BLUR] = _blur((light, chip.valid), (top, left), (rows, cols), side, settings)
     measures[:, codes != ANALYSED] = NULL
     return CellBlock(first_row, first_col, codes, measures)
 
@@ -224,24 +227,21 @@ def _extremes(bands: NDArray[np.uint8], settings: Visibility) -> tuple[NDArray[n
 def _vegetation(bands: NDArray[np.uint8], roles: tuple[Role, ...], settings: Visibility) -> NDArray[np.bool_] | None:
     """Which pixels are vegetation; null without the bands to tell it by.
 
-    The weights are whole numbers, so that the sums are exact; a sum below zero becomes zero.
+    Weighed in whole numbers, what speaks for plants on one side and what against them on the other: all stay below
+    2**16, and nothing is rounded.
     """
-    weights = np.zeros((1, len(roles)), np.float32)
     against = next((role for role in ("red", "green") if role in roles), None)
     if "nir" in roles and against is not None:
-        weights[0, roles.index("nir")] = round(100 * (1 - settings.ndvi))
-        weights[0, roles.index(against)] = -round(100 * (1 + settings.ndvi))
+        weights = {"nir": round(100 * (1 - settings.ndvi)), against: -round(100 * (1 + settings.ndvi))}
     elif {"red", "green", "blue"} <= set(roles):
         # Excess green (2 g - r - b) less excess red (1.4 r - g), times 10.
-        weights[0, [roles.index("red"), roles.index("green"), roles.index("blue")]] = (-24, 30, -10)
+        weights = {"green": 30, "red": -24, "blue": -10}
     else:
         return None
-    return _weighed(bands, weights) > 0
-
-
-def _weighed(bands: NDArray[np.uint8], weights: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Sum of the bands by weight, rounded and held within 0 to 255."""
-    return np.asarray(cv2.transform(cv2.merge(list(bands)), weights), np.uint8).reshape(bands.shape[1:])
+    sides = np.zeros((2, *bands.shape[1:]), np.uint16)
+    for role, weight in weights.items():
+        sides[int(weight < 0)] += bands[roles.index(role)] * np.uint16(abs(weight))
+    return np.asarray(sides[0] > sides[1])
 
 
 def _cell_sums(lines: NDArray[Any], per_cell: int, side: int) -> NDArray[np.int64]:
@@ -254,16 +254,17 @@ def _cell_sums(lines: NDArray[Any], per_cell: int, side: int) -> NDArray[np.int6
 
 
 def _blur(
-    chip: Chip, corner: tuple[int, int], shape: tuple[int, int], side: int, settings: Visibility
+    plane: tuple[NDArray[np.uint8], NDArray[np.bool_]],
+    corner: tuple[int, int],
+    shape: tuple[int, int],
+    side: int,
+    settings: Visibility,
 ) -> NDArray[np.uint8]:
     """How many times coarser than its pixels the image is, by cell: 1 where sharp, null on even ground."""
     (top, left), (rows, cols) = corner, shape
     height, width, far = rows * side, cols * side, _LAGS[-1]
     part = (slice(top, top + height + far), slice(left, left + width + far))
-    light = chip.pixels[0][part]
-    if chip.pixels.shape[0] >= 3:
-        light = _weighed(chip.pixels[(slice(0, 3), *part)], np.array([[0.25, 0.5, 0.25]], np.float32))
-    valid = chip.valid[part]
+    light, valid = plane[0][part], plane[1][part]
     whole = bool(valid.all())
     # Some rows of a cell tell as much as all of them.
     looked = np.arange(0, side, max(1, side // _ROWS_LOOKED_AT))

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasters import RGB, noise, scene_of, write
 
+from survey.detection.channels import channels_of
 from survey.hazards import HazardClass
 from survey.imagery.chips import block_sums, level_grid, read_chip
 from survey.imagery.pieces import coverage_pieces
@@ -41,14 +42,14 @@ GREEN, SOIL, BLACK = (60, 130, 40), (150, 125, 100), (30, 28, 26)
 
 def blocks_of(scene, tiling, level=0, failing=(), roles=RGB):
     grid = level_grid(scene, level)
-    side, reach = cell_pixels(grid.gsd_m), reach_pixels(grid.gsd_m)
+    reach = reach_pixels(grid.gsd_m)
     blocks, failures = [], []
     for number, tile in enumerate(cut(grid, level, tiling)):
         if number in failing:
             failures.append((tile, "damaged"))
         else:
             chip = read_chip(scene, level, tile.window(reach, 8), roles)
-            blocks.append(assess_cells(chip, tile, side, roles, JUDGED))
+            blocks.append(assess_cells(chip, channels_of(chip.pixels)[..., 0], tile, roles, JUDGED))
     return blocks, failures
 
 
