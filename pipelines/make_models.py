@@ -54,12 +54,10 @@ from survey.provenance import file_identity
 
 BAND_SETS = {"rgb": ("red", "green", "blue"), "cir": ("nir", "green", "blue"), "thermal": ("thermal",)}
 
-# Natural colour: networks alone, one that learned hazards as they lie on a field and one that learned them in the open
-# and in any paint: trees learn the drawing more than the object, and where they vote less is found of what another hand
-# has drawn. On photographs in colour infrared that made eight times the false alarms (docs/detection.md).
-_NATURAL_TRAINING = Training(committee=Committee(iterations=0, networks=1))
-_INFRARED_TRAINING = Training(committee=Committee(iterations=80, networks=2, trees_share=0.25))
-STYLES = {"rgb": (False, True), "cir": (False,)}
+# Networks alone, one that learned hazards as they lie on a field and one that learned them in the open and in any
+# paint: trees learn the drawing more than the object, and where they vote less is found of what another hand has drawn
+# (docs/detection.md).
+_DRAWN_TRAINING = Training(committee=Committee(iterations=0, networks=1))
 # What an object weighs by its class, where not 1: of small mines and craters few are drawn. Every object weighs the
 # same however many candidates it offers (a rocket fifteen, an anti-tank mine two), or what is long and thin decides
 # what is found; a trench is looked for piece by piece, and weighs by the candidate (docs/detection.md).
@@ -74,12 +72,12 @@ _THERMAL_TRAINING = Training(
     ),
     folds=6,
 )
-TRAINING = {"rgb": _NATURAL_TRAINING, "cir": _INFRARED_TRAINING, "thermal": _THERMAL_TRAINING}
+TRAINING = {"rgb": _DRAWN_TRAINING, "cir": _DRAWN_TRAINING, "thermal": _THERMAL_TRAINING}
 
 # The share of the pictures that is searched in full, to fit the pilot that thins out the others.
 _PILOT_SHARE = 10
 
-_NUMBER = {"rgb": 6, "cir": 5, "thermal": 4}
+_NUMBER = {"rgb": 7, "cir": 6, "thermal": 4}
 
 OWN_BANDS = {"brighton": "rgb", "seneca": "cir"}
 """Sites whose photographs have the very bands of a model: it is measured on them, held out."""
@@ -112,7 +110,7 @@ def drawn_examples(name: str, photos: Sequence[Path], scenes: int, crops: int) -
 
     Of what passes easy negatives are thinned out.
     """
-    todo = tasks(BAND_SETS[name], scenes, photos, crops, STYLES[name])
+    todo = tasks(BAND_SETS[name], scenes, {path: _drawn_in(name, path.parent.name) for path in photos}, crops)
     first, rest = todo[: len(todo) // _PILOT_SHARE], todo[len(todo) // _PILOT_SHARE :]
     everything = FirstStage(LEAST_STRENGTH[name])
     with ProcessPoolExecutor(2) as pool:
@@ -127,14 +125,23 @@ def drawn_examples(name: str, photos: Sequence[Path], scenes: int, crops: int) -
         return Gathered(parts + list(pool.map(partial(draw, stage=stage, pilot=pilot), rest, chunksize=2)), stage)
 
 
+def _drawn_in(name: str, site: str) -> tuple[str, ...]:
+    """Bands that objects are drawn into photographs of a site in, for a model of this name.
+
+    Natural colour stands for colour infrared, red for near infrared, in ground and objects alike: a near-infrared band
+    made up for the ground alone shows every object by what the two do not have in common (docs/detection.md).
+    """
+    return BAND_SETS[name if OWN_BANDS.get(site) == name else "rgb"]
+
+
 def _sieve_of(name: str, parts: Sequence[Examples]) -> tuple[MLPClassifier, float]:
     """Fit the sieve without photographs of sites, so that none has to be held out from it."""
     drawn = [part for part in parts if part.site not in OWN_BANDS]
     width = first_look_width(len(BAND_SETS[name]))
     looks = np.concatenate([part.features[:, :width] for part in drawn]).astype(np.float32)
-    positive = np.concatenate([part.codes for part in drawn]) != NOTHING
+    codes, objects = np.concatenate([part.codes for part in drawn]), numbered(drawn)
     pictures = np.repeat(np.arange(len(drawn)), [len(part.codes) for part in drawn]).astype(object)
-    return fit_sieve(looks, positive, pictures)
+    return fit_sieve(looks, weighed(np.ones(len(codes)), codes, objects), objects, pictures)
 
 
 def fit_model(
@@ -335,8 +342,8 @@ def make_model(
         gathered = drawn_examples(name, photos, scenes, crops)
     credited = {CREDITS.get(path.name, CREDITS.get(path.parent.name, path.name)) for path in photos}
     data = {
-        "drawn_scenes": 0 if thermal else len(STYLES[name]) * scenes,
-        "photo_crops_with_drawn_objects": 0 if thermal or not photos else len(STYLES[name]) * crops,
+        "drawn_scenes": 0 if thermal else 2 * scenes,
+        "photo_crops_with_drawn_objects": 0 if thermal or not photos else 2 * crops,
         "photographs": sorted(credited),
         "images": sorted(file_identity(image)["sha256"] for path in photos for image in _images_of(path)),
     }

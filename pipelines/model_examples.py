@@ -119,15 +119,28 @@ class Task:
     varied: bool = False
 
 
-def tasks(
-    bands: tuple[str, ...], scenes: int, photos: Sequence[Path], crops: int, styles: Sequence[bool] = (False, True)
-) -> list[Task]:
-    """List the pictures a model is trained on, photographs spread evenly among drawn scenes, each in every style."""
+def tasks(bands: tuple[str, ...], scenes: int, photos: Mapping[Path, tuple[str, ...]], crops: int) -> list[Task]:
+    """List the pictures a model is trained on, photographs spread evenly among drawn scenes, each in both styles.
+
+    Parameters
+    ----------
+    bands : tuple of str
+        Of the model.
+    scenes : int
+        Drawn scenes, of each style.
+    photos : mapping of path to bands
+        Photographs, and the bands that objects are drawn into them in, in the order of the model's.
+    crops : int
+        Crops of photographs, of each style.
+    """
     drawn = [Task(1000 + seed, bands, None) for seed in range(scenes)]
-    turns = in_turn(photos)
-    into = [Task(101_000 + n, bands, str(turns[n % len(turns)])) for n in range(crops if photos else 0)]
+    turns = in_turn(list(photos))
+    into = [
+        Task(101_000 + n, photos[path], str(path))
+        for n, path in enumerate(turns[n % len(turns)] for n in range(crops if photos else 0))
+    ]
     order = np.argsort(np.r_[np.arange(len(drawn)) / max(1, len(drawn)), np.arange(len(into)) / max(1, len(into))])
-    return [replace((drawn + into)[i], varied=varied) for i in order for varied in styles]
+    return [replace((drawn + into)[i], varied=varied) for i in order for varied in (False, True)]
 
 
 def in_turn(photos: Sequence[Path]) -> list[Path]:

@@ -11,7 +11,16 @@ import pytest
 import rasterio
 
 from pipelines.boulders import with_large_things
-from pipelines.model_examples import LEAST_STRENGTH, Task, draw, in_turn, keep_examples, numbered, read_examples
+from pipelines.model_examples import (
+    LEAST_STRENGTH,
+    Task,
+    draw,
+    in_turn,
+    keep_examples,
+    numbered,
+    read_examples,
+    tasks,
+)
 from pipelines.textures import GSD_M, LAID, SIDE_PX, ground_of, ground_textures, write_grounds
 from pipelines.twigs import with_lines
 from survey.detection.search import FirstStage
@@ -114,8 +123,8 @@ def test_objects_drawn_into_a_ground_are_learned_under_the_name_of_its_folder(te
 
 def test_kept_examples_are_read_with_their_objects_told_apart(textures, tmp_path):
     paths = write_grounds(ground_textures(textures), tmp_path / "textures", 2)
-    tasks = [Task(101_000 + n, ("red", "green", "blue"), str(path), bool(n)) for n, path in enumerate(paths)]
-    parts = [draw(task, FirstStage(LEAST_STRENGTH["rgb"]), None) for task in tasks]
+    todo = [Task(101_000 + n, ("red", "green", "blue"), str(path), bool(n)) for n, path in enumerate(paths)]
+    parts = [draw(task, FirstStage(LEAST_STRENGTH["rgb"]), None) for task in todo]
     keep_examples(tmp_path / "examples.npz", parts)
     read = read_examples(tmp_path / "examples.npz")
     assert [(part.site, part.varied) for part in read] == [("textures", False), ("textures", True)]
@@ -133,3 +142,14 @@ def test_every_folder_of_photographs_has_its_turn():
     assert set(turns) == {*few, *many}
     assert [path.parent.name for path in turns] == ["seneca", "textures"] * 5
     assert in_turn([]) == []
+
+
+def test_photographs_are_drawn_into_in_bands_of_their_own():
+    infrared, natural = ("nir", "green", "blue"), ("red", "green", "blue")
+    photos = {Path("seneca/a.tif"): infrared, Path("textures/b.tif"): natural}
+    listed = tasks(infrared, 2, photos, 4)
+    into = [task for task in listed if task.photo is not None]
+    assert len(listed) == 12
+    assert {(task.photo, task.bands) for task in into} == {(str(path), bands) for path, bands in photos.items()}
+    assert sum(task.varied for task in into) == 4
+    assert {task.bands for task in listed if task.photo is None} == {infrared}
