@@ -156,8 +156,8 @@ def said_of(metrics: Mapping[str, Mapping[str, Any]]) -> str:
     """What the figures on photographs mean for who uses the model, in a sentence each."""
     return "".join(
         f" On photographs of {site}, from which the measured twin of this model had not learned, "
-        f"{figures['false_alarms_per_ha']:.0f} objects a hectare were flagged where nothing was, and "
-        f"{figures['recall']:.0%} of the objects drawn into them were."
+        f"{figures['false_alarms_per_ha']:.1f} items a hectare were flagged where none was (false craters and trenches "
+        f"come on top), and {figures['recall']:.0%} of the items drawn into them were."
         for site, figures in metrics.items()
         if site != DRAWN
     )
