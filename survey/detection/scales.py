@@ -14,6 +14,10 @@ LADDER_M = tuple(round(0.06 * 2 ** (step / 2), 4) for step in range(17))
 PIXELS_ACROSS = 7.0
 FEWEST_PIXELS_ACROSS = 5.0
 
+# What stands out at a size is sought one octave coarser than it is measured, where it is still half as many pixels
+# across: a quarter of the work, and a peak there tells its finer pixel by the side that rises.
+SOUGHT_HALVED_FROM = PIXELS_ACROSS
+
 # Octaves that one pass over the pixels serves by halving what it has read.
 _OCTAVES_A_PASS = 3
 

@@ -16,7 +16,7 @@ from survey.detection.channels import channels_of, fill_invalid, pyramid
 from survey.detection.features import first_look, measure
 from survey.detection.networks import ROUGH, network_answers, rough_answers
 from survey.detection.patches import detail_samples, patches_of, polar_samples
-from survey.detection.scales import BLOCK, REACH_IN_BLOCKS, REACH_IN_DIAMETERS, Pass, plan_passes
+from survey.detection.scales import BLOCK, REACH_IN_BLOCKS, REACH_IN_DIAMETERS, SOUGHT_HALVED_FROM, Pass, plan_passes
 
 Ints = NDArray[np.int64]
 Octaves = Mapping[int, NDArray[np.uint8]]
@@ -170,15 +170,14 @@ def _peaks(
     stage: FirstStage,
 ) -> _Peaks:
     (octave, across, diameter), (corner, core) = scale, where
-    # What stands out at a size is sought one octave coarser than it is measured: a quarter of the work, and a peak
-    # there tells its finer pixel by the side that rises.
-    sought, size, block = octave + 1, across / 2, BLOCK // 2
+    halved = int(across >= SOUGHT_HALVED_FROM)
+    sought, size, block = octave + halved, across / 2**halved, BLOCK >> halved
     start = corner[0] >> sought, corner[1] >> sought
     part = _around(core, octaves[sought].shape[:2], (start, sought), (size, block))
     strength = strength_of(octaves[sought][part], size, block)
     at_row, at_col = peaks_of(strength.total, size, stage.strength)
-    row, col = finer_pixels(strength.total, at_row, at_col)
-    row, col = row + 2 * part[0].start, col + 2 * part[1].start
+    row, col = finer_pixels(strength.total, at_row, at_col) if halved else (at_row, at_col)
+    row, col = row + (part[0].start << halved), col + (part[1].start << halved)
     inside = _inside((row, col), octave, (corner, core), valid)
     first = first_look(strength, at_row[inside], at_col[inside], size, (diameter, across))
     kept = stage.keeps(first)

@@ -154,10 +154,10 @@ def test_none_begins_with_a_model_that_knows_the_ground_that_is_held_out(own, mo
 
 
 def poison(labels):
-    """Every second label moved to where nothing is."""
+    """Every third label moved to where nothing is."""
     bad = labels.copy()
-    bad.loc[bad.index[::2], "geometry"] = shapely.affinity.translate(bad.geometry.iloc[0], 1.7, 0)
-    for place, row in enumerate(bad.index[::2]):
+    bad.loc[bad.index[::3], "geometry"] = shapely.affinity.translate(bad.geometry.iloc[0], 1.7, 0)
+    for place, row in enumerate(bad.index[::3]):
         bad.loc[row, "geometry"] = shapely.affinity.translate(labels.geometry[row], 1.1 + 0.05 * place, 0.9)
     return bad
 
