@@ -81,7 +81,7 @@ _NUMBER = {"rgb": 7, "cir": 6, "thermal": 4}
 
 OWN_BANDS = {"brighton": "rgb", "seneca": "cir"}
 """Sites whose photographs have the very bands of a model: it is measured on them, held out."""
-LAID_TOGETHER = ("textures", "lined", "large")
+LAID_TOGETHER = ("textures", "lined", "large", "worked", "grown")
 """Folders of grounds that are no photographs (``pipelines/textures.py``)."""
 CREDITS = {
     "brighton": "drone_dataset_brighton_beach, BSD 2-Clause",

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from rasterio.transform import from_origin
 
 from pipelines.boulders import SHADE, with_large_things
+from pipelines.furrows import with_furrows
 from pipelines.grounds import APART_M, CRS, NORTH, WEST
+from pipelines.growth import with_growth
 from pipelines.twigs import with_lines
 
 SIDE_PX = 1100
@@ -47,6 +49,8 @@ LAID: dict[str, tuple[int, Callable[[Plane, np.random.Generator], Plane]]] = {
     "nothing": (77, lambda ground, _rng: ground),
     "lines": (78, with_lines),
     "large": (79, with_large_things),
+    "work": (80, with_furrows),
+    "growth": (81, with_growth),
 }
 
 
@@ -82,8 +86,9 @@ def ground_of(textures: Sequence[Path], number: int, laid: str = "nothing") -> t
     textures : sequence of Path
     number : int
     laid : str
-        What lies on most of the grounds, of :data:`LAID`: nothing, lines (twigs, stalks, cracks, joints, kerbs), or
-        large things (boulders, slabs, boxes, water, dappled shade).
+        What lies on most of the grounds, of :data:`LAID`: nothing, lines (twigs, stalks, cracks, joints, kerbs),
+        large things (boulders, slabs, boxes, water, dappled shade), the marks of work on the land (furrows, rows,
+        tracks, swaths), or what grows tall (trees, hedges, banks of plants).
 
     Returns
     -------
@@ -199,7 +204,9 @@ def main() -> None:
     """Read the options and write grounds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("textures", type=Path, metavar="FROM", help="folder of textures (PNG, JPEG, DDS ...)")
-    parser.add_argument("folder", type=Path, metavar="TO", help="folder for the grounds: textures, lined, large")
+    parser.add_argument(
+        "folder", type=Path, metavar="TO", help="folder for the grounds: textures, lined, large, worked, grown"
+    )
     parser.add_argument("--count", type=int, default=280)
     parser.add_argument("--laid", choices=LAID, default="nothing", help="what lies on most of the grounds besides")
     options = parser.parse_args()

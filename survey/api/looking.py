@@ -78,7 +78,7 @@ def look_at(
     halo = max(a_pass.halo, reach_pixels(a_pass.gsd_m)) if a_pass.finest else a_pass.halo
     window = tile.window(halo, a_pass.multiple)
     row0, row1, col0, col1 = window
-    channels: NDArray[np.uint8] | None = None
+    channels = np.empty((row1 - row0, col1 - col0, len(roles)), np.uint8)
     valid = np.empty((row1 - row0, col1 - col0), bool)
     cells: list[CellBlock] = []
     unread: list[Unread] = []
@@ -87,15 +87,14 @@ def look_at(
             chip, lost = read(scene, a_pass.level, (*reach, col0, col1), roles)
             # What is lost in the rows around is told by the slab that they belong to.
             unread += [part for one in lost if (part := _of_rows(one, rows)) is not None]
-            made = channels_of(fill_invalid(chip.pixels, chip.valid, a_pass.multiple))
+            filled = fill_invalid(chip.pixels, chip.valid, a_pass.multiple)
+            # The rows above were made with what lies above them; those below are made again by the next slab.
+            above, below = rows[0] - reach[0], slice(rows[0] - row0, reach[1] - row0)
+            channels_of(filled[:, above:], channels[below])
+            valid[below] = chip.valid[above:]
             if a_pass.finest:
+                made = channels[reach[0] - row0 : reach[1] - row0]
                 cells += _cells((chip, made), tile, rows, visibility)
-            if channels is None:
-                channels = np.empty((*valid.shape, made.shape[2]), np.uint8)
-            inner = slice(rows[0] - reach[0], rows[1] - reach[0])
-            place = slice(rows[0] - row0, rows[1] - row0)
-            channels[place], valid[place] = made[inner], chip.valid[inner]
-    assert channels is not None
     octaves = pyramid(channels, 1 + max(a_pass.octaves))
     return Looked(octaves, valid, (row0, col0), join_cells(cells), tuple(unread))
 

@@ -88,6 +88,7 @@ def strength_of(octave: NDArray[np.uint8], diameter_px: float, block: int = BLOC
     planes = []
     total = np.zeros((rows, cols), np.float32)
     for band in range(bands):
+        # Blurred as bytes it would cost less, but be rounded by where a row begins.
         image = octave[..., band].astype(np.float32)
         plane = _blur(image, _CENTRE * diameter_px)
         plane -= _blur(image, _SURROUND * diameter_px)

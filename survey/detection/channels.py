@@ -25,25 +25,33 @@ _ROWS = 128
 _FEW_RECTANGLES = 8
 
 
-def channels_of(pixels: Bytes) -> Bytes:
+def channels_of(pixels: Bytes, channels: Bytes | None = None) -> Bytes:
     """Brightness and colour differences of a stack of bands.
 
     Parameters
     ----------
     pixels : uint8 array, shape (band, row, col)
         Three bands become three channels; one band stays as it is.
+    channels : uint8 array, shape (row, col, channel), optional
+        Where they are put; contiguous.
 
     Returns
     -------
     uint8 array, shape (row, col, channel), contiguous: the layout OpenCV filters work on.
     """
-    if pixels.shape[0] == 1:
-        return np.ascontiguousarray(pixels[0])[..., None]
-    channels = np.empty((*pixels.shape[1:], len(_OPPONENT)), np.uint8)
+    if channels is None:
+        channels = np.empty((*pixels.shape[1:], len(pixels)), np.uint8)
+    if len(pixels) == 1:
+        channels[..., 0] = pixels[0]
+        return channels
+    together = np.moveaxis(pixels, 0, -1)
     for start in range(0, len(channels), _ROWS):
-        # A few rows at a time: the bands side by side are a copy of them all.
+        # A few rows at a time: the bands side by side are a copy of them all, unless they lie so.
         rows = slice(start, start + _ROWS)
-        channels[rows] = cv2.transform(cv2.merge([np.ascontiguousarray(band[rows]) for band in pixels]), _OPPONENT)
+        if together.flags.c_contiguous:
+            cv2.transform(together[rows], _OPPONENT, dst=channels[rows])
+        else:
+            channels[rows] = cv2.transform(cv2.merge([np.ascontiguousarray(band[rows]) for band in pixels]), _OPPONENT)
     return channels
 
 
@@ -83,7 +91,7 @@ def fill_invalid(pixels: Bytes, valid: NDArray[np.bool_], block: int) -> Bytes:
     """
     if valid.all():
         return pixels
-    filled = pixels.copy()
+    filled = pixels.copy(order="K")
     for rows, cols in _with_gaps(valid, block):
         # Means look one block further than they fill.
         near = _grown(rows, valid.shape[0], block), _grown(cols, valid.shape[1], block)

@@ -88,14 +88,15 @@ def _component(mask: NDArray[np.uint8], centre: tuple[int, int], diameter_px: fl
     if runs_out or area > 3.0 * size or area < 0.08 * size:
         return None
     # Traced through pixel corners, four steps a pixel: through pixel centres it would be half a step small all round.
-    blown = np.pad((labels == label).view(np.uint8).repeat(4, axis=0).repeat(4, axis=1), 1)
+    own = (labels[top : top + height, left : left + width] == label).view(np.uint8)
+    blown = np.pad(own.repeat(4, axis=0).repeat(4, axis=1), 1)
     corners = blown[1:, 1:] | blown[:-1, 1:] | blown[1:, :-1] | blown[:-1, :-1]
     contours, _ = cv2.findContours(corners, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     contour = max(contours, key=cv2.contourArea)
     contour = cv2.approxPolyDP(contour, 1.2, closed=True)
     if len(contour) < 3:
         return None
-    ring = contour[:, 0, :].astype(np.float64) / 4
+    ring = contour[:, 0, :].astype(np.float64) / 4 + (left, top)
     _, sides, _ = cv2.minAreaRect(ring.astype(np.float32))
     return Outline(ring, max(sides), min(sides))
 

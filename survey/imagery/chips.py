@@ -21,6 +21,7 @@ from rasterio.windows import Window
 
 from survey.errors import ImageryError
 from survey.imagery.grid import Grid
+from survey.imagery.jpeg_tiles import read_jpeg_tiles
 from survey.imagery.scene import Role, Scene
 from survey.imagery.trust import open_raster
 
@@ -103,6 +104,8 @@ def read_chip(scene: Scene, level: int, window: tuple[int, int, int, int], roles
             return Chip(part, ok, row0, col0, grid)
     pixels, valid = np.zeros((len(roles), *shape), np.uint8), np.zeros(shape, bool)
     if inside[0] < inside[1] and inside[2] < inside[3]:
+        # In memory as what was read: bands apart, or pixel by pixel.
+        pixels = np.zeros_like(part, shape=pixels.shape)
         rows = slice(inside[0] - row0, inside[1] - row0)
         cols = slice(inside[2] - col0, inside[3] - col0)
         pixels[:, rows, cols] = part
@@ -129,7 +132,7 @@ def _read(
         raw = dataset.read([*wanted, scene.alpha], window=window)
         raw, ok = raw[:-1], raw[-1] > 0
     else:
-        raw = dataset.read(wanted, window=window)
+        raw = _bands(dataset, inside, wanted)
         ok = np.ones(raw.shape[1:], bool)
         if scene.masking == "band":
             ok = dataset.read_masks(1, window=window) > 0
@@ -145,9 +148,22 @@ def _read(
     return part, ok
 
 
+def _bands(
+    dataset: rasterio.DatasetReader, inside: tuple[int, int, int, int], wanted: Sequence[int]
+) -> NDArray[np.generic]:
+    """Bands of a window, shape (band, row, col); in memory pixel by pixel where they are stored so."""
+    colour = read_jpeg_tiles(dataset, inside)
+    if colour is None:
+        window = Window(inside[2], inside[0], inside[3] - inside[2], inside[1] - inside[0])
+        return np.asarray(dataset.read(wanted, window=window))
+    if list(wanted) != [1, 2, 3]:
+        colour = np.ascontiguousarray(colour[..., [number - 1 for number in wanted]])
+    return colour.transpose(2, 0, 1)
+
+
 def _as_bytes(raw: NDArray[np.generic], scene: Scene, roles: Sequence[Role]) -> NDArray[np.uint8]:
     if raw.dtype == np.uint8:
-        return np.ascontiguousarray(raw)
+        return np.asarray(raw, dtype=np.uint8)
     stretch = dict(zip(scene.roles, scene.stretch, strict=True))
     part = np.empty(raw.shape, np.uint8)
     for band, role in enumerate(roles):

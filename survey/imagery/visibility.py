@@ -172,21 +172,25 @@ def assess_cells(
         return CellBlock(first_row, first_col, codes, measures)
     top, left = first_row * side - chip.row, first_col * side - chip.col
     window = (slice(top, top + rows * side), slice(left, left + cols * side))
-    inside = np.zeros(chip.valid.shape, np.uint8)
-    inside[max(0, -chip.row) : chip.grid.height - chip.row, max(0, -chip.col) : chip.grid.width - chip.col] = 1
-    within, valid = block_sums(inside[window], side), block_sums(chip.valid[window].view(np.uint8), side)
+    within = np.outer(
+        *(
+            np.clip(end - side * np.arange(first, first + count), 0, side)
+            for end, first, count in ((chip.grid.height, first_row, rows), (chip.grid.width, first_col, cols))
+        )
+    )
+    all_valid = bool(chip.valid[window].all())
+    valid = np.full(codes.shape, side * side) if all_valid else block_sums(chip.valid[window].view(np.uint8), side)
     # A cell cut by the scene's edge is judged by the pixels it has.
     codes[(valid < _LEAST_VALID * within) | (valid == 0)] = NO_DATA
 
     looked = np.arange(0, side, max(1, side // _LOOKED_AT))
-    down, across = ((side * np.arange(n)[:, None] + looked).ravel() for n in (rows, cols))
-    bands = np.stack([band[window][down][:, across] for band in chip.pixels])
-    seen = chip.valid[window][down][:, across]
+    bands = np.stack([_at(band[window], looked, side) for band in chip.pixels])
+    seen = np.ones(bands.shape[1:], bool) if all_valid else _at(chip.valid[window], looked, side)
     blind, dark = _extremes(bands, settings)
     plants = _vegetation(bands, roles, settings)
     if roles == ("thermal",):
         dark = None
-    whole = bool(seen.all())
+    whole = all_valid or bool(seen.all())
     shares = {VEGETATION: plants, BLIND: blind, DARK: None if dark is None else dark & ~blind}
     if plants is not None and dark is not None:
         shares[COVERED] = plants & ~dark & ~blind
@@ -214,6 +218,15 @@ def join_cells(blocks: Sequence[CellBlock]) -> CellBlock | None:
         place = (slice(down, down + one.codes.shape[0]), slice(across, across + one.codes.shape[1]))
         codes[place], measures[(slice(None), *place)] = one.codes, one.measures
     return CellBlock(row, col, codes, measures)
+
+
+def _at(plane: NDArray[Any], looked: NDArray[np.int64], side: int) -> NDArray[Any]:
+    """Pixels of a plane in the rows and columns of each cell that are looked at."""
+    if looked.size == 1 or side % looked[1] == 0:
+        step = side // looked.size
+        return plane[::step, ::step]
+    down, across = ((side * np.arange(length // side)[:, None] + looked).ravel() for length in plane.shape)
+    return np.asarray(plane[down][:, across])
 
 
 def _extremes(bands: NDArray[np.uint8], settings: Visibility) -> tuple[NDArray[np.bool_], NDArray[np.bool_] | None]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import warnings
 
 import numpy as np
@@ -34,6 +35,16 @@ def test_a_rough_answer_is_near(asked):
     off = np.abs(rough_answers(network, far) - network_answers(network, far)[:, 1])
     assert off.max() < ROUGH / 10
     assert rough_answers(network, features[:0]).shape == (0,)
+
+
+def test_weights_that_are_hardly_numbers_change_no_rough_answer(asked):
+    network, features = asked
+    idle = copy.deepcopy(network)
+    # As training leaves a neuron that is never active: it is told nothing, and tells nothing.
+    idle.coefs_[0][:, 7], idle.intercepts_[0][7], idle.coefs_[1][7] = 0, 0.5, 1e-39
+    off = np.abs(rough_answers(idle, features) - network_answers(idle, features)[:, 1])
+    assert (idle.coefs_[1][7] > 0).all()
+    assert off.max() < ROUGH / 10
 
 
 def test_an_answer_is_the_same_to_the_last_bit_alone_and_among_others(asked):

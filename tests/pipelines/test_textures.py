@@ -11,6 +11,8 @@ import pytest
 import rasterio
 
 from pipelines.boulders import with_large_things
+from pipelines.furrows import with_furrows
+from pipelines.growth import shade_of, with_growth
 from pipelines.model_examples import (
     LEAST_STRENGTH,
     Task,
@@ -101,6 +103,49 @@ def test_large_things_lie_on_most_grounds_and_cover_a_part():
         changed.append(float((np.abs(laid - plain).max(axis=2) > 8).mean()))
     assert 9 <= sum(share > 0.005 for share in changed) < 18
     assert (plain == 128).all()
+
+
+def test_worked_ground_has_a_direction():
+    plain = np.full((900, 900, 3), 128, np.float32)
+    told = []
+    for number in range(24):
+        worked = with_furrows(plain, np.random.default_rng(number))
+        assert worked.shape == plain.shape
+        assert np.isfinite(worked).all()
+        down, across = np.gradient(cv2.GaussianBlur(worked[..., 1], (0, 0), 2.0))
+        tensor = np.array([[(down * down).sum(), (down * across).sum()], [(down * across).sum(), (across**2).sum()]])
+        least, most = np.linalg.eigvalsh(tensor)
+        told.append((most - least) / (most + least) if most > 0 else None)
+    marked = [one for one in told if one is not None]
+    assert 15 <= len(marked) < 24
+    # The strength of a structure tensor's first direction over both: 0 for ground without one.
+    assert np.median(marked) > 0.5
+    assert (plain == 128).all()
+
+
+def test_what_grows_tall_stands_on_most_grounds_and_darkens_them():
+    plain = np.full((1100, 1100, 3), 128, np.float32)
+    changed, darker = [], 0
+    for number in range(18):
+        grown = with_growth(plain, np.random.default_rng(number))
+        assert grown.shape == plain.shape
+        assert np.isfinite(grown).all()
+        changed.append(float((np.abs(grown - plain).max(axis=2) > 8).mean()))
+        darker += bool((grown.max(axis=2) < 80).mean() > 0.001)
+    assert 11 <= sum(share > 0.005 for share in changed) < 18
+    assert darker >= 9
+    assert (plain == 128).all()
+
+
+def test_shade_falls_away_from_the_sun_as_far_as_it_stands_low():
+    height = np.zeros((400, 400), np.float32)
+    height[180:220, 180:220] = 40.0
+    # Toward larger columns; at 45 degrees as far as the block is high.
+    shade = shade_of(height, (0.0, np.pi / 4))
+    assert shade[200, 225:252].min() > 0.9
+    assert shade[200, 268:].max() < 0.1
+    assert shade[:, :176].max() < 0.1
+    assert shade_of(height, (0.0, np.deg2rad(20)))[200, 300] > 0.9
 
 
 def test_what_is_laid_on_a_ground_makes_it_another(textures):
