@@ -3,6 +3,7 @@
 ``python benchmarks/learning.py thermal --data DIR`` learns the real thermal frames session by session and evaluates on
 a session that was never learned. ``python benchmarks/learning.py newclass`` draws ground with a kind of object that no
 shipped model knows, learns 25 of them, and asks what is found of it, and what is still found of the old classes.
+``python benchmarks/learning.py elevation`` draws ground with its elevation model, and learns it with and without.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import cv2
 import geopandas as gpd
 import numpy as np
 import rasterio
@@ -182,9 +184,86 @@ def newclass(work):
     print(f"| items together | {after['n_truth']} | {before['ap']:.3f} | {after['ap']:.3f} | | |")
 
 
+def with_elevation(folder, seed):
+    """Draw ground with mines and craters, its elevation model beside it, both bound in a VRT; as :func:`draw`."""
+    site = training_sites(1, first=5400 + seed)[0]
+    side, gsd = 1400, 0.025
+    hectares = (side * gsd) ** 2 / 1e4
+    settings = SceneSettings(
+        width_px=side, height_px=side, gsd_m=gsd, bands=("red", "green", "blue"),
+        objects_per_ha={"mine_at": 9 / hectares, "crater": 4 / hectares}, site=site,
+    )  # fmt: skip
+    drawn = draw_scene(settings, 5400 + seed)
+    transform = rasterio.Affine(gsd, 0, 690_000 + 300 * seed, 0, -gsd, 4_370_000)
+    rng = np.random.default_rng(seed)
+    row, col = np.mgrid[:side, :side] * gsd
+    # What image matching makes of it: on a slope, smoothed over some pixels, off by centimetres here and there.
+    noise = cv2.GaussianBlur(rng.standard_normal((side, side)), (0, 0), 4.0)
+    elevation = 312 + rng.normal(0, 0.06) * row + rng.normal(0, 0.06) * col
+    elevation += cv2.GaussianBlur(drawn.heights.astype(float), (0, 0), 1.5) + 0.015 * noise / noise.std()
+    for name, bands in (("colour", drawn.pixels), ("elevation", elevation[None].astype(np.float32))):
+        with rasterio.open(
+            folder / f"{name}_{seed}.tif", "w", driver="GTiff", width=side, height=side, count=len(bands),
+            dtype=bands.dtype, crs="EPSG:32638", transform=transform, tiled=True,
+        ) as image:  # fmt: skip
+            image.write(bands)
+    parts = "".join(
+        f'<VRTRasterBand dataType="{kind}" band="{number}"><Description>{role}</Description><SimpleSource>'
+        f'<SourceFilename relativeToVRT="1">{name}_{seed}.tif</SourceFilename><SourceBand>{band}</SourceBand>'
+        "</SimpleSource></VRTRasterBand>"
+        for number, (role, kind, name, band) in enumerate(
+            (("red", "Byte", "colour", 1), ("green", "Byte", "colour", 2), ("blue", "Byte", "colour", 3),
+             ("elevation", "Float32", "elevation", 1)), start=1
+        )
+    )  # fmt: skip
+    path = folder / f"ground_{seed}.vrt"
+    place = ", ".join(map(repr, transform.to_gdal()))
+    path.write_text(
+        f'<VRTDataset rasterXSize="{side}" rasterYSize="{side}"><SRS>EPSG:32638</SRS>'
+        f"<GeoTransform>{place}</GeoTransform>{parts}</VRTDataset>"
+    )
+    to = (transform.a, 0, 0, transform.e, transform.c, transform.f)
+    back = ~drawn.transform
+    local = [shapely.affinity.affine_transform(one, (back.a, back.b, back.d, back.e, back.c, back.f))
+             for one in drawn.labels.geometry]  # fmt: skip
+    outlines = [shapely.affinity.affine_transform(one, to) for one in local]
+    labels = (
+        drawn.labels[["class_code", "occlusion"]].assign(site=f"drawn {seed}").set_geometry(outlines, crs="EPSG:32638")
+    )
+    box = shapely.box(transform.c, transform.f - side * gsd, transform.c + side * gsd, transform.f)
+    return path, labels, gpd.GeoDataFrame({"site": [f"drawn {seed}"]}, geometry=[box], crs="EPSG:32638")
+
+
+def elevation(work):
+    """Learn mines and craters by colour alone, and by colour and elevation; what is found on other ground."""
+    import pandas as pd
+
+    def together(seeds, path):
+        drawn = [with_elevation(work, seed) for seed in seeds]
+        for name, part in (("labels", 1), ("reviewed", 2)):
+            gpd.GeoDataFrame(pd.concat([one[part] for one in drawn])).to_file(path, layer=name)
+        return [one[0] for one in drawn]
+
+    learned, tested = together(range(8), work / "labels.gpkg"), together(range(20, 28), work / "truth.gpkg")
+    survey("learn", "--memory", work / "memory", "--labels", work / "labels.gpkg", *learned)
+    print("\n| bands | class | objects | AP | recall of all emitted |")
+    print("|---|---|---|---|---|")
+    for bands in ("red,green,blue", "red,green,blue,elevation"):
+        name = bands.replace(",", "-")
+        verdict = json.loads(
+            survey("train", "--memory", work / "memory", "--models", work / name, "--bands", bands, "--champion",
+                   "none", "--json", quiet=True)
+        )  # fmt: skip
+        model = work / name / "versions" / f"{verdict['version']}.survey-model"
+        report = judge(work / f"after-{name}", tested, model, work / "truth.gpkg")
+        for code in ("mine_at", "crater"):
+            row = report["by_class"][code]
+            print(f"| {bands} | {code} | {row['n_truth']} | {row['ap']:.3f} | {row['recall_max']:.3f} |")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("thermal", "newclass"))
+    parser.add_argument("what", choices=("thermal", "newclass", "elevation"))
     parser.add_argument("--data", type=Path, help="folder with the thermal frames")
     parser.add_argument("--work", type=Path, help="folder to work in; default a temporary one")
     options = parser.parse_args()
@@ -193,8 +272,10 @@ def main():
         work.mkdir(parents=True, exist_ok=True)
         if options.what == "thermal":
             thermal(options.data, work)
-        else:
+        elif options.what == "newclass":
             newclass(work)
+        else:
+            elevation(work)
 
 
 if __name__ == "__main__":

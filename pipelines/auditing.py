@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pipelines.clipping import Placed, known_here, level_for, to_wgs84
 from pipelines.labels import REJECTED
+from survey.detection.channels import MOST_BANDS
 from survey.detection.scales import FEWEST_PIXELS_ACROSS, LADDER_M
 from survey.detection.search import FirstStage, search_picture
 from survey.hazards import classes
@@ -200,7 +201,7 @@ def look_beneath(label: pd.Series, scene: Scene, least: float) -> Beneath:
         int((top - margin) / grid.gsd_m), int((bottom + margin) / grid.gsd_m) + 1,
         int((left - margin) / grid.gsd_m), int((right + margin) / grid.gsd_m) + 1,
     )  # fmt: skip
-    chip = read_chip(scene, level, window, scene.roles)
+    chip = read_chip(scene, level, window, scene.roles[:MOST_BANDS])
     own = shapely.transform(label["local"], lambda p: p - np.array([chip.col, chip.row]) * grid.gsd_m)
     left, top, right, bottom = (round(value / grid.gsd_m) for value in shapely.bounds(own))
     here = chip.valid[max(0, top) : bottom + 1, max(0, left) : right + 1]

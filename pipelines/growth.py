@@ -14,8 +14,13 @@ from pipelines.boulders import SHADE
 
 Plane = NDArray[np.float32]
 
-# Leaves and dry stems, red to blue: summer, spring, straw, autumn.
-_LEAVES = np.array([[62, 88, 42], [96, 120, 58], [168, 150, 105], [150, 92, 52]], dtype=np.float32)
+# Leaves and dry stems, red to blue: summer, spring, straw, autumn; and leaves as colour infrared shows them, where
+# natural colour stands for it: bright, in shade that no sky lights.
+_LEAVES = np.array(
+    [[62, 88, 42], [96, 120, 58], [168, 150, 105], [150, 92, 52], [205, 95, 85], [160, 70, 75]], dtype=np.float32
+)
+_INFRARED_FROM = 4
+_INFRARED_SHADE = np.array([0.5, 1.0, 1.0], dtype=np.float32)
 # Shade is cast on a plane of a quarter of the size: its edge is soft in any case.
 _COARSER = 4
 
@@ -84,12 +89,13 @@ def _beyond(size: tuple[int, ...], rng: np.random.Generator, angle: float) -> Pl
 
 def _grown(ground: Plane, height: Plane, sun: tuple[float, float], rng: np.random.Generator) -> Plane:
     """Cast the shade of what stands on a ground, and cover it with leaves."""
-    dark = SHADE * np.float32(rng.uniform(0.5, 1.2))
+    kind = int(rng.integers(len(_LEAVES)))
+    dark = SHADE * np.float32(rng.uniform(0.5, 1.2)) * (_INFRARED_SHADE if kind >= _INFRARED_FROM else 1)
     ground = ground * (1 - shade_of(height, sun)[..., None] * (1 - dark))
     cover = np.clip(height / rng.uniform(2.0, 8.0) + 0.4 * rough(height.shape, rng, 4), 0, 1) * (height > 0)
     # Here and there the ground is seen between the leaves.
     cover *= np.clip(3 * (rough(height.shape, rng, float(rng.uniform(5, 30))) + rng.uniform(0.3, 2.5)), 0, 1)
-    leaf = _LEAVES[int(rng.integers(len(_LEAVES)))] * np.exp(rng.normal(0.0, 0.25) + rng.normal(0.0, 0.08, 3))
+    leaf = _LEAVES[kind] * np.exp(rng.normal(0.0, 0.25) + rng.normal(0.0, 0.08, 3))
     clumps = rough(height.shape, rng, float(rng.uniform(4, 14)))
     relief = cv2.GaussianBlur(height + clumps * np.float32(rng.uniform(1.0, 5.0)), (0, 0), 1.0)
     down, across = np.gradient(relief)

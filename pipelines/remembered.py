@@ -14,6 +14,7 @@ from sklearn.neural_network import MLPClassifier
 from pipelines.learn import DEFAULT_LEAST, least_for, wanted_sizes
 from pipelines.measuring import Rows, Search, joined, measure_memory
 from survey.api import Model, load_model, sizes_of
+from survey.detection.channels import MOST_BANDS
 from survey.detection.features import FEATURE_SET
 from survey.errors import ModelError
 from survey.hazards import classes
@@ -196,6 +197,11 @@ def _bands(
         of_image = clips.drop_duplicates("image_digest").set_index("image_digest")["roles"]
         common = examples["image_digest"].map(of_image).value_counts()
         roles = tuple(sorted(common.index, key=lambda one: (-common[one], one))[0].split(";"))
+    if len(roles) > MOST_BANDS or set(roles) == {"elevation"}:
+        raise ModelError(
+            f"A model looks at one to {MOST_BANDS} bands, and not at elevation alone; these are {', '.join(roles)}. "
+            "Name those to learn from, for example `--bands red,green,blue,elevation`."
+        )
     name, order = _BANDS.get(frozenset(roles), ("-".join(roles), ",".join(roles)))
     if not any(set(roles) <= set(one.split(";")) for one in clips["roles"]):
         raise ModelError(f"The memory {request.memory} holds no imagery with the bands {', '.join(roles)}.")

@@ -21,6 +21,7 @@ NOT_RUN = {
     r"survey export .* --to postgresql:": "needs that database; tests/real/test_postgis.py makes one",
     r"pipelines\.make_models (rgb|cir|thermal) ": "takes hours and photographs; tests/pipelines/test_make_models.py",
     r"pipelines\.textures ": "needs a package of textures; tests/pipelines/test_textures.py",
+    r"gdalbuildvrt -separate": "needs GDAL 3.8 and an elevation model; tests/imagery/test_heights.py binds such images",
     r"mkdocs (serve|build)": "tests/real/test_documents.py builds the site",
     r"pre-commit": "changes a checkout; its hooks are the checks of .ci/run",
     r"pytest": "runs these tests",

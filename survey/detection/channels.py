@@ -20,6 +20,8 @@ _OPPONENT = np.array(
     [[0.25, 0.5, 0.25, 0.0], [0.75, -0.75, 0.0, 128.0], [0.375, 0.375, -0.75, 128.0]],
     dtype=np.float32,
 )
+MOST_BANDS = 4
+"""What OpenCV samples at once."""
 _ROWS = 128
 # Gaps in more rectangles than this are filled in one around all: each has its own costs.
 _FEW_RECTANGLES = 8
@@ -31,7 +33,7 @@ def channels_of(pixels: Bytes, channels: Bytes | None = None) -> Bytes:
     Parameters
     ----------
     pixels : uint8 array, shape (band, row, col)
-        Three bands become three channels; one band stays as it is.
+        Three bands become three channels; of more the others stay as they are, as one or two do.
     channels : uint8 array, shape (row, col, channel), optional
         Where they are put; contiguous.
 
@@ -41,17 +43,19 @@ def channels_of(pixels: Bytes, channels: Bytes | None = None) -> Bytes:
     """
     if channels is None:
         channels = np.empty((*pixels.shape[1:], len(pixels)), np.uint8)
-    if len(pixels) == 1:
-        channels[..., 0] = pixels[0]
+    opponent = len(_OPPONENT) if len(pixels) >= len(_OPPONENT) else 0
+    channels[..., opponent:] = np.moveaxis(pixels[opponent:], 0, -1)
+    if not opponent:
         return channels
-    together = np.moveaxis(pixels, 0, -1)
+    together, whole = np.moveaxis(pixels, 0, -1), len(pixels) == opponent
     for start in range(0, len(channels), _ROWS):
         # A few rows at a time: the bands side by side are a copy of them all, unless they lie so.
         rows = slice(start, start + _ROWS)
-        if together.flags.c_contiguous:
+        if whole and together.flags.c_contiguous:
             cv2.transform(together[rows], _OPPONENT, dst=channels[rows])
         else:
-            channels[rows] = cv2.transform(cv2.merge([np.ascontiguousarray(band[rows]) for band in pixels]), _OPPONENT)
+            bands = [np.ascontiguousarray(band[rows]) for band in pixels[:opponent]]
+            channels[rows, :, :opponent] = cv2.transform(cv2.merge(bands), _OPPONENT)
     return channels
 
 
@@ -61,17 +65,19 @@ def channel_names(roles: Sequence[str]) -> tuple[str, ...]:
     Parameters
     ----------
     roles : sequence of str
-        Three band roles, or one.
+        One to four band roles.
 
     Examples
     --------
     >>> channel_names(["red", "green", "blue"])
     ('brightness', 'red against green', 'red and green against blue')
     """
-    if len(roles) == 1:
-        return (f"the {roles[0]} band",)
-    first, second, third = ("near infrared" if role == "nir" else role for role in roles)
-    return "brightness", f"{first} against {second}", f"{first} and {second} against {third}"
+    named = ["near infrared" if role == "nir" else role for role in roles]
+    if len(roles) < len(_OPPONENT):
+        return tuple(f"the {role} band" for role in roles)
+    first, second, third = named[: len(_OPPONENT)]
+    others = tuple(f"the {role} band" for role in roles[len(_OPPONENT) :])
+    return "brightness", f"{first} against {second}", f"{first} and {second} against {third}", *others
 
 
 def fill_invalid(pixels: Bytes, valid: NDArray[np.bool_], block: int) -> Bytes:

@@ -21,6 +21,7 @@ from rasterio.windows import Window
 
 from survey.errors import ImageryError
 from survey.imagery.grid import Grid
+from survey.imagery.heights import read_heights
 from survey.imagery.jpeg_tiles import read_jpeg_tiles
 from survey.imagery.scene import Role, Scene
 from survey.imagery.trust import open_raster
@@ -118,6 +119,12 @@ def _read(
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     window = Window(inside[2], inside[0], inside[3] - inside[2], inside[1] - inside[0])
     number = dict(scene.bands)
+    if "elevation" in roles and len(roles) > 1:
+        part, ok = _read(dataset, scene, inside, [role for role in roles if role != "elevation"])
+        heights = read_heights(
+            dataset, number["elevation"], inside, scene.grid.gsd_m * scene.grid.width / dataset.width
+        )
+        return np.insert(part, list(roles).index("elevation"), heights * ok, axis=0), ok
     if scene.palette:
         index = dataset.read(1, window=window)
         table = np.zeros((256, 4), np.uint8)
@@ -155,6 +162,8 @@ def _bands(
     colour = read_jpeg_tiles(dataset, inside)
     if colour is None:
         window = Window(inside[2], inside[0], inside[3] - inside[2], inside[1] - inside[0])
+        if len({dataset.dtypes[number - 1] for number in wanted}) > 1:
+            return np.stack([dataset.read(number, window=window).astype(np.float64) for number in wanted])
         return np.asarray(dataset.read(wanted, window=window))
     if list(wanted) != [1, 2, 3]:
         colour = np.ascontiguousarray(colour[..., [number - 1 for number in wanted]])

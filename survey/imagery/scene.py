@@ -284,27 +284,36 @@ def _stretch(
     dataset: rasterio.DatasetReader, path: str, bands: tuple[tuple[Role, int], ...], palette: bool
 ) -> tuple[tuple[float, float], ...]:
     """Values that become 0 and 255, by band, from a fixed set of windows so that every tile sees the same."""
-    if palette or all(dataset.dtypes[number - 1] == "uint8" for _, number in bands):
-        return ((0.0, 255.0),) * len(bands)
-    numbers = [number for _, number in bands]
-    samples = []
+    whole = 0.0, 255.0
+    if palette:
+        return (whole,) * len(bands)
+    # A virtual raster may hold bands of 8 bits beside others.
+    by_number = {number: whole if dataset.dtypes[number - 1] == "uint8" else None for _, number in bands}
+    for number, known in by_number.items():
+        if known is None:
+            by_number[number] = _range_of(dataset, path, number) or whole
+    return tuple(by_number[number] or whole for _, number in bands)
+
+
+def _range_of(dataset: rasterio.DatasetReader, path: str, number: int) -> tuple[float, float] | None:
+    """Percentiles 0.5 and 99.5 of a band in a fixed set of windows; None where nothing is valid."""
+    samples = [np.empty(0)]
     side = 256
     for row in np.linspace(0, max(0, dataset.height - side), 5).astype(int):
         for col in np.linspace(0, max(0, dataset.width - side), 5).astype(int):
             window = Window(col, row, min(side, dataset.width), min(side, dataset.height))
             try:
-                pixels = dataset.read(numbers, window=window).astype(float)
+                pixels = dataset.read(number, window=window).astype(float)
                 mask = dataset.dataset_mask(window=window) > 0
             except (RasterioError, OSError) as error:
                 log.warning("%s: a sample window could not be read (%s)", path, _one_line(error))
                 continue
-            samples.append(pixels[:, mask & np.isfinite(pixels).all(axis=0)])
-    values = np.concatenate(samples, axis=1) if samples else np.empty((len(bands), 0))
-    if values.shape[1] == 0:
-        return ((0.0, 255.0),) * len(bands)
-    low, high = np.percentile(values, [0.5, 99.5], axis=1)
-    high = np.where(high > low, high, low + 1)
-    return tuple((float(a), float(b)) for a, b in zip(low, high, strict=True))
+            samples.append(pixels[mask & np.isfinite(pixels)])
+    values = np.concatenate(samples)
+    if not len(values):
+        return None
+    low, high = (float(one) for one in np.percentile(values, [0.5, 99.5]))
+    return low, high if high > low else low + 1
 
 
 def _acquisition(tags: Mapping[str, str]) -> datetime | None:

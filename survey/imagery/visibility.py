@@ -184,7 +184,10 @@ def assess_cells(
     codes[(valid < _LEAST_VALID * within) | (valid == 0)] = NO_DATA
 
     looked = np.arange(0, side, max(1, side // _LOOKED_AT))
-    bands = np.stack([_at(band[window], looked, side) for band in chip.pixels])
+    # How high the ground lies says nothing of light.
+    shown = [one for one, role in enumerate(roles) if role != "elevation"]
+    roles = tuple(roles[one] for one in shown)
+    bands = np.stack([_at(chip.pixels[one][window], looked, side) for one in shown])
     seen = np.ones(bands.shape[1:], bool) if all_valid else _at(chip.valid[window], looked, side)
     blind, dark = _extremes(bands, settings)
     plants = _vegetation(bands, roles, settings)

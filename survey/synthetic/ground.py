@@ -43,7 +43,8 @@ class Canvas:
     """A picture in the making, in reflectance units under the site's light.
 
     ``radiance`` is (bands, height, width); ``plants`` the share of ground under plants, ``over`` the share of
-    what lies on the ground that plants drawn later hide; both (height, width), 0-1.
+    what lies on the ground that plants drawn later hide; both (height, width), 0-1. ``heights`` (height, width) is how
+    far moved earth, things and plants stand above the ground, metres.
     """
 
     frame: Frame
@@ -52,6 +53,7 @@ class Canvas:
     radiance: Field
     plants: Field
     over: Field
+    heights: Field
 
     def local_colours(self, site: Site, window: Field, rng: np.random.Generator) -> tuple[Field, Field]:
         """Colours (bands) of turned earth and of plants at one place.
@@ -124,7 +126,8 @@ def lay_ground(site: Site, tracks: tuple[Track, ...], frame: Frame, columns: NDA
         strip, share = _lay(site, tracks, frame.rows(top - halo, rows + 2 * halo), columns, sun)
         radiance[:, top : top + rows] = strip[:, halo : halo + rows]
         plants[top : top + rows] = share[halo : halo + rows]
-    return Canvas(frame, columns, sun, radiance, plants, np.zeros(size, dtype=np.float32))
+    over, heights = np.zeros((2, *size), dtype=np.float32)
+    return Canvas(frame, columns, sun, radiance, plants, over, heights)
 
 
 def _lay(

@@ -130,7 +130,7 @@ def draw_into(photo: Photo, settings: IntoSettings, seed: int, allowed: NDArray[
     light = settings.light if settings.light is not None else site.light
     sun = sun_over(light, 0.0, columns)
     bare = np.zeros((height, width), dtype=np.float32)
-    canvas = _PhotoCanvas(frame, columns, sun, before.copy(), _greenness(before, photo.bands), bare)
+    canvas = _PhotoCanvas(frame, columns, sun, before.copy(), _greenness(before, photo.bands), bare, bare.copy())
     prints = draw_things(canvas, world)
     pixels = _developed(photo, look, gain, linear, canvas.radiance - before, rng)
     valid = np.ones((height, width), dtype=bool)

@@ -102,6 +102,8 @@ class DrawnScene:
         Layer ``labels``: outlines in the CRS, class, occlusion, site.
     reviewed : GeoDataFrame
         Layer ``reviewed``: the ground that has data.
+    heights : float32 array, (height, width), optional
+        How far moved earth, things and plants stand above the ground, metres; not known of photographs.
     """
 
     pixels: NDArray[np.uint8]
@@ -112,6 +114,7 @@ class DrawnScene:
     valid: NDArray[np.bool_]
     labels: gpd.GeoDataFrame
     reviewed: gpd.GeoDataFrame
+    heights: NDArray[np.float32] | None = None
 
 
 def draw_scene(settings: SceneSettings, seed: int) -> DrawnScene:
@@ -161,7 +164,7 @@ def photograph(world: World, view: View) -> DrawnScene:
     seen = [(world.things[index], footprint.occlusion(canvas.over)) for index, footprint in prints.items()]
     labels = label_table(seen, world.site.name, (transform, view.crs, view.to_crs), valid)
     reviewed = reviewed_table(valid, transform, view.crs, world.site.name)
-    return DrawnScene(pixels, view.bands, transform, view.crs, frame.gsd_m, valid, labels, reviewed)
+    return DrawnScene(pixels, view.bands, transform, view.crs, frame.gsd_m, valid, labels, reviewed, canvas.heights)
 
 
 def draw_things(canvas: Canvas, world: World) -> dict[int, Footprint]:

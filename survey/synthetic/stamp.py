@@ -91,6 +91,7 @@ def stamp(canvas: Canvas, thing: Thing, site: Site) -> Footprint | None:
         factor = _shrunk(ground[band], size)[inner]
         window[band] *= factor
         window[band] += _shrunk(own[band], size)[inner]
+    canvas.heights[a:b, c:d] += _shrunk(sketch.height.astype(np.float32), size)[inner]
     small_alpha = _shrunk(sketch.alpha, size)[inner]
     if kind.layer == "plant":
         over = canvas.over[a:b, c:d]

@@ -7,13 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+import rasterio
 import shapely
-from drawn_job import write_job
+from drawn_job import DISC_M, GSD, ROLES, write_job
 from drawn_labels import write_labels, write_site
+from virtual import bind, write_band_file
 
 from pipelines.fitting import fit_challenger
 from pipelines.learn import Request as Learning
@@ -156,7 +159,6 @@ def test_none_begins_with_a_model_that_knows_the_ground_that_is_held_out(own, mo
 def poison(labels):
     """Every third label moved to where nothing is."""
     bad = labels.copy()
-    bad.loc[bad.index[::3], "geometry"] = shapely.affinity.translate(bad.geometry.iloc[0], 1.7, 0)
     for place, row in enumerate(bad.index[::3]):
         bad.loc[row, "geometry"] = shapely.affinity.translate(labels.geometry[row], 1.1 + 0.05 * place, 0.9)
     return bad
@@ -245,6 +247,50 @@ def test_what_one_clip_gives_is_what_the_image_gives(own, ground):
     on = many.codes == "mine_at"
     assert (few.codes == "mine_at").sum() == on.sum() > 0
     assert np.allclose(few.features[few.codes == "mine_at"], many.features[on], atol=0.2)
+
+
+def bumps(folder, site, rng):
+    """Bind a picture that shows nothing and an elevation model in which every object stands 8 cm high."""
+    path, labels, reviewed = site
+    with rasterio.open(path) as dataset:
+        shape, transform = dataset.shape, dataset.transform
+    noise = cv2.GaussianBlur(rng.normal(0, 30, (*shape, 3)), (0, 0), 1.5) + 120
+    blank = write_band_file(folder / f"blank-{path.name}", noise.transpose(2, 0, 1).astype(np.uint8), path)
+    row, col = np.mgrid[: shape[0], : shape[1]] + 0.5
+    metres = 340 + 0.002 * row + rng.normal(0, 0.004, shape)
+    for at in labels.geometry.centroid:
+        x, y = ~transform * (at.x, at.y)
+        metres += 0.08 * (np.hypot(row - y, col - x) < DISC_M / 2 / GSD)
+    model = write_band_file(folder / f"height-{path.name}", metres[None].astype(np.float32), path)
+    roles = [(role, blank, number) for number, role in enumerate(ROLES, start=1)]
+    return bind(folder / f"{path.stem}.vrt", [*roles, ("elevation", model, 1)]), labels, reviewed
+
+
+def test_what_only_stands_higher_is_found_by_who_looks_at_elevation(ground, tmp_path, survey):
+    rng = np.random.default_rng(5)
+    sites = [bumps(tmp_path, site, rng) for site in ground]
+    remember(tmp_path / "memory", tmp_path, sites[:4], policy=Policy(accept=("nothing_there",)))
+    learned = {}
+    for name, bands in (("flat", ROLES), ("high", (*ROLES, "elevation"))):
+        asks = Request(tmp_path / "memory", tmp_path / name, with_shipped=False, training=SMALL, bands=bands)
+        learned[name] = train(asks).verdict["comparison"]["overall"]["challenger"]["ap"]
+    assert learned["flat"] < 0.3
+    assert learned["high"] > 0.8
+    image, labels, reviewed = sites[4]
+    box = gpd.GeoDataFrame({"name": ["D"], "code": ["D"]}, geometry=reviewed.buffer(30), crs=reviewed.crs)
+    box.to_file(tmp_path / "districts.geojson")
+    job = write_job(tmp_path, tmp_path / "high", paths=(image.as_posix(),))
+    code, out, err = survey("run", job, "--workers", "1")
+    assert code == 0, out + err
+    found = gpd.read_file(tmp_path / "out" / "survey.gpkg", layer="hazard_objects").to_crs(labels.crs)
+    assert labels.geometry.apply(lambda one: found.intersects(one).any()).sum() >= 0.8 * len(labels)
+
+
+def test_more_bands_than_a_model_looks_at_are_refused_in_words(own):
+    with pytest.raises(ModelError, match="A model looks at one to 4 bands"):
+        train(asked(own, bands=("red", "green", "blue", "nir", "rededge")))
+    with pytest.raises(ModelError, match="not at elevation alone"):
+        train(asked(own, bands=("elevation",)))
 
 
 def test_too_little_is_refused_in_words(tmp_path, ground, survey):
