@@ -28,6 +28,7 @@ _MANY_ROWS = 200_000
 _STEPS = 255
 _USUAL_BATCH = 256
 _USUAL_STEP = 1e-3
+_TRACE = 1e-20
 
 # What a fitted network keeps only to go on training: it doubles the file and answers nothing.
 _ONLY_FOR_TRAINING = ("_optimizer", "_random_state", "loss_curve_", "best_loss_", "validation_scores_")
@@ -210,6 +211,16 @@ def _teach(network: MLPClassifier, scaled: Floats, positive: NDArray[np.int64], 
             network.set_params(learning_rate_init=small)
             network._optimizer.learning_rate_init = network._optimizer.learning_rate = small
         network.partial_fit(scaled, positive, classes=[0, 1], sample_weight=weights)
+        _without_traces(network)
+
+
+def _without_traces(network: MLPClassifier) -> None:
+    """Set weights to nothing that have shrunk below what single precision can hold with all its digits.
+
+    The penalty does so to those of a neuron that is never active, and a product with one takes a hundred times as long.
+    """
+    for weights in network.coefs_:
+        weights[np.abs(weights) < _TRACE] = 0
 
 
 def _begin_with(network: MLPClassifier, start: MLPClassifier, centre: Floats, scale: Floats) -> None:
@@ -219,6 +230,7 @@ def _begin_with(network: MLPClassifier, start: MLPClassifier, centre: Floats, sc
     layers[0] = layers[0] * scale[:, None]
     for own, other in zip((*network.coefs_, *network.intercepts_), (*layers, *biases), strict=True):
         own[...] = other
+    _without_traces(network)
     del network._optimizer  # it has followed other weights; the next epoch makes a new one
 
 

@@ -87,6 +87,17 @@ def test_a_network_that_begins_with_another_learns_more_from_few_rows():
     assert "starts" not in settings.model_dump()
 
 
+def test_a_network_keeps_no_weights_that_are_hardly_numbers():
+    features, positive, weights = table(600)
+    start = committee.fit_network(features, positive, weights, SMALL, 0)
+    # A neuron that is never active; what the penalty left of its weights.
+    start.coefs_[0][:, 3], start.intercepts_[0][3], start.coefs_[1][3] = 1e-39, -1, 1e-39
+    settings = SMALL.model_copy(update={"starts": (start,), "epochs": 3})
+    begun = committee.fit_network(features, positive, weights, settings, 1)
+    for layer in begun.coefs_:
+        assert not ((layer != 0) & (np.abs(layer) < 1e-20)).any()
+
+
 def test_without_networks_the_trees_sit_alone():
     features, positive, weights = table()
     vote = fit_committee(features, positive, weights, SMALL.model_copy(update={"networks": 0}), seed=0)
