@@ -29,6 +29,7 @@ _STEPS = 255
 _USUAL_BATCH = 256
 _USUAL_STEP = 1e-3
 _TRACE = 1e-20
+_ROWS = 100_000
 
 # What a fitted network keeps only to go on training: it doubles the file and answers nothing.
 _ONLY_FOR_TRAINING = ("_optimizer", "_random_state", "loss_curve_", "best_loss_", "validation_scores_")
@@ -237,7 +238,10 @@ def _begin_with(network: MLPClassifier, start: MLPClassifier, centre: Floats, sc
 def _scaling(features: Floats, weights: NDArray[np.float64]) -> tuple[Floats, Floats]:
     share = (weights / weights.sum()).astype(np.float32)
     centre = share @ features
-    spread = np.sqrt(np.maximum(share @ features**2 - centre**2, 0))
+    # Some rows at a time: the squares of a large table are as large as it.
+    parts = (slice(start, start + _ROWS) for start in range(0, len(features), _ROWS))
+    squares = sum((share[rows] @ features[rows] ** 2 for rows in parts), np.zeros(features.shape[1], np.float32))
+    spread = np.sqrt(np.maximum(squares - centre**2, 0))
     return centre, np.where(spread > 1e-3, spread, 1).astype(np.float32)
 
 
