@@ -37,8 +37,8 @@ def read_jpeg_tiles(dataset: DatasetReader, window: tuple[int, int, int, int]) -
 
     Returns
     -------
-    uint8 array, shape (row, col, 3); None where GDAL has to read it: addresses, virtual rasters, overviews in a file of
-    their own, other compressions, a tile that is not there.
+    uint8 array, shape (row, col, 3); None where GDAL has to read it, whatever the window: addresses, virtual rasters,
+    overviews in a file of their own, other compressions.
 
     Raises
     ------
@@ -57,8 +57,6 @@ def read_jpeg_tiles(dataset: DatasetReader, window: tuple[int, int, int, int]) -
         for top in range(row0 // height * height, row1, height):
             for left in range(col0 // width * width, col1, width):
                 tile = _tile(dataset, file, (top // height, left // width), kept)
-                if tile is None:
-                    return None
                 first, last = max(row0, top), min(row1, top + height)
                 west, east = max(col0, left), min(col1, left + width)
                 part = tile[first - top : last - top, west - left : east - left]
@@ -84,7 +82,7 @@ def _are_colour_jpeg(dataset: DatasetReader) -> bool:
 
 def _tile(
     dataset: DatasetReader, file: BinaryIO, place: tuple[int, int], kept: OrderedDict[tuple[int, int], Pixels]
-) -> Pixels | None:
+) -> Pixels:
     if place in kept:
         kept.move_to_end(place)
         return kept[place]
@@ -94,7 +92,9 @@ def _tile(
         for name in (f"BLOCK_OFFSET_{across}_{down}", f"BLOCK_SIZE_{across}_{down}", "JPEGTABLES")
     )
     if not at or not size:
-        return None
+        # A tile that was never written reads as GDAL reads it.
+        empty = dataset.nodata if dataset.nodata is not None and 0 <= dataset.nodata <= 255 else 0
+        return np.full((*dataset.block_shapes[0], 3), empty, np.uint8)
     file.seek(int(at))
     image = file.read(int(size))
     if tables:

@@ -88,17 +88,22 @@ def test_gdal_reads_overviews_in_a_file_of_their_own(tmp_path):
         assert read_jpeg_tiles(half, (0, 100, 0, 100)) is None
 
 
-def test_gdal_fills_tiles_that_are_not_in_the_file(tmp_path):
+@pytest.mark.parametrize("nodata", [None, 255])
+def test_tiles_that_are_not_in_the_file_read_as_gdal_reads_them(tmp_path, nodata):
     path = tmp_path / "sparse.tif"
     with rasterio.open(
         path, "w", driver="GTiff", width=900, height=700, count=3, dtype="uint8", crs="EPSG:32638", tiled=True,
         transform=from_origin(600000, 4400000, 0.02, 0.02), blockxsize=256, blockysize=256, compress="jpeg",
-        photometric="ycbcr", interleave="pixel", sparse_ok=True,
+        photometric="ycbcr", interleave="pixel", sparse_ok=True, nodata=nodata,
     ) as image:  # fmt: skip
         image.write(smooth(256, 256), window=((0, 256), (0, 256)))
     with rasterio.open(path) as dataset:
-        assert read_jpeg_tiles(dataset, (0, 256, 0, 256)) is not None
-        assert read_jpeg_tiles(dataset, (0, 300, 0, 300)) is None
+        ours, gdal = read_jpeg_tiles(dataset, (0, 700, 0, 900)).transpose(2, 0, 1), dataset.read()
+        alone = read_jpeg_tiles(dataset, (0, 256, 0, 256)).transpose(2, 0, 1)
+    assert np.array_equal(ours[:, 256:], gdal[:, 256:])
+    assert np.array_equal(ours[:, :, 256:], gdal[:, :, 256:])
+    # What is there is the same whether or not the window holds what is not.
+    assert np.array_equal(ours[:, :256, :256], alone)
 
 
 def test_a_damaged_tile_is_lost_and_no_other(tmp_path):
