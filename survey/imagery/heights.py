@@ -87,6 +87,8 @@ def _smooth(
 
 def _shares(index: NDArray[np.int64], side: int) -> tuple[tuple[NDArray[np.int64], NDArray[np.float64]], ...]:
     """The blocks before and behind each pixel, and their shares in it."""
-    at = (index + 0.5) / side - 0.5
-    before = np.floor(at).astype(np.int64)
-    return (before, 1.0 - (at - before)), (before + 1, at - before)
+    # By the place in its own block alone, or the rounding would depend on how many blocks lie before it.
+    beyond = (index % side + 0.5) / side - 0.5
+    before = index // side - (beyond < 0)
+    share = np.where(beyond < 0, beyond + 1.0, beyond)
+    return (before, 1.0 - share), (before + 1, share)

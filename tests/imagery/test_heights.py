@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import rasterio
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rasterio.transform import from_origin
 from virtual import bind, write_band_file
@@ -62,6 +62,7 @@ def test_where_no_elevation_is_known_it_is_as_high_as_the_ground(dem):
 
 
 @settings(deadline=None, max_examples=25)
+@example(0, 1, 80, 52)
 @given(st.integers(0, 400), st.integers(1, 300), st.integers(0, 480), st.integers(1, 300))
 def test_a_pixel_has_one_height_through_any_window(dem, row, rows, col, cols):
     whole = heights(dem, (0, 420, 0, 510))
