@@ -1,7 +1,7 @@
 """Worked ground, which is no hazard: plough furrows, rows of plants, wheel tracks, swaths of mowing.
 
-A model that had seen little of it took furrows for trenches (docs/detection.md). A lone ditch is not among them: from
-above nothing tells it from a trench. All are drawn in pixels, for the scale of a texture is not known.
+It teaches that what is long and dark on a field is seldom a trench (docs/detection.md). A lone ditch is not among
+them: from above nothing tells it from one. All are drawn in pixels, for the scale of a texture is not known.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _rows(ground: Plane, rng: np.random.Generator) -> Plane:
     phase = _across(size, rng, bend=float(rng.uniform(0.0, 0.3)) * period) / period
     width = rng.uniform(0.2, 0.75)
     ragged = np.abs((phase % 1.0) - 0.5) * 2 + rng.uniform(0.1, 0.6) * _smooth(size, rng, max(2.5, period / 4))
-    share = _step((width - ragged) * rng.uniform(6, 25)) * _step(6 * (_smooth(size, rng, 80) + rng.uniform(0.0, 1.5)))
+    share = step((width - ragged) * rng.uniform(6, 25)) * step(6 * (_smooth(size, rng, 80) + rng.uniform(0.0, 1.5)))
     leaves = np.array([[75, 110, 45], [110, 125, 70], [190, 170, 120]][int(rng.integers(3))]) * rng.uniform(0.6, 1.3)
     grain = 1 + rng.uniform(0.1, 0.35) * _smooth(size, rng, float(rng.uniform(2, 5)))
     shade = 1 - rng.uniform(0.0, 0.6) * np.roll(share, (int(period / 6), int(rng.integers(-2, 3))), axis=(0, 1))
@@ -90,7 +90,7 @@ def _tracks(ground: Plane, rng: np.random.Generator) -> Plane:
             if rng.random() < 0.4:
                 _bars(pressed, middle + side, width, rng)
     relief = -cv2.GaussianBlur(pressed, (0, 0), max(0.8, width / 8)) * width * rng.uniform(0.05, 0.4)
-    worn = _step(5 * (_smooth(size, rng, 60) + rng.uniform(0.0, 1.5)))
+    worn = step(5 * (_smooth(size, rng, 60) + rng.uniform(0.0, 1.5)))
     toned = 1 + tone * cv2.GaussianBlur(change, (0, 0), max(0.8, width / 6)) * worn
     return _lit_relief(ground * toned[..., None], relief * worn, rng)
 
@@ -117,7 +117,7 @@ def _swaths(ground: Plane, rng: np.random.Generator) -> Plane:
     worked = ground * tone.astype(np.float32)[..., None]
     if rng.random() < 0.5:
         away = np.abs((phase % 1.0) - 0.5) + 0.03 * _smooth(size, rng, 12)
-        cut = _step((rng.uniform(0.03, 0.12) - away) * period / rng.uniform(1.5, 6))[..., None]
+        cut = step((rng.uniform(0.03, 0.12) - away) * period / rng.uniform(1.5, 6))[..., None]
         hay = np.array([185.0, 170.0, 115.0]) * rng.uniform(0.6, 1.3)
         grain = 1 + rng.uniform(0.1, 0.3) * _smooth(size, rng, float(rng.uniform(2, 6)))
         worked = worked * (1 - cut) + hay.astype(np.float32) * grain[..., None] * cut
@@ -142,7 +142,7 @@ def _lit_relief(ground: Plane, height: NDArray[np.floating], rng: np.random.Gene
     toward = down * np.sin(azimuth) + across * np.cos(azimuth)
     cosine = (np.sin(elevation) + np.cos(elevation) * toward) / np.sqrt(1 + down**2 + across**2)
     light = np.clip(cosine / np.sin(elevation), 0.25, 1.9).astype(np.float32)
-    moist = 1 - rng.uniform(0.0, 0.3) * _step(-(soft - soft.mean()) / max(float(soft.std()), 1e-6))
+    moist = 1 - rng.uniform(0.0, 0.3) * step(-(soft - soft.mean()) / max(float(soft.std()), 1e-6))
     return np.asarray(ground * (light * moist)[..., None], dtype=np.float32)
 
 
@@ -153,7 +153,7 @@ def _field(size: tuple[int, ...], rng: np.random.Generator) -> Plane:
     angle, edge = rng.uniform(0, 2 * np.pi), rng.uniform(-250, 250)
     rows, cols = np.mgrid[: size[0], : size[1]].astype(np.float32)
     away = (rows - size[0] / 2) * np.sin(angle) + (cols - size[1] / 2) * np.cos(angle) + 25 * _smooth(size, rng, 150)
-    return _step((away - edge) / np.float32(rng.uniform(1, 25)))
+    return step((away - edge) / np.float32(rng.uniform(1, 25)))
 
 
 def _smooth(size: tuple[int, ...], rng: np.random.Generator, cell_px: float) -> Plane:
@@ -163,6 +163,6 @@ def _smooth(size: tuple[int, ...], rng: np.random.Generator, cell_px: float) -> 
     return np.asarray(cv2.resize(coarse, whole, interpolation=cv2.INTER_CUBIC)[: size[0], : size[1]])
 
 
-def _step(distance: NDArray[np.floating]) -> Plane:
-    """From 0 to 1 around 0."""
+def step(distance: NDArray[np.floating]) -> Plane:
+    """Go from 0 to 1 around 0, as a logistic curve."""
     return np.asarray(1 / (1 + np.exp(-np.clip(distance, -30, 30))), dtype=np.float32)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rasterio.transform import from_origin
 
 from pipelines.boulders import SHADE, with_large_things
-from pipelines.furrows import with_furrows
+from pipelines.furrows import step, with_furrows
 from pipelines.grounds import APART_M, CRS, NORTH, WEST
 from pipelines.growth import with_growth
 from pipelines.twigs import with_lines
@@ -137,31 +137,26 @@ def _rough(rng: np.random.Generator, cell_px: float) -> Plane:
     return total
 
 
-def _step(distance: Plane) -> Plane:
-    """From 0 to 1 around 0."""
-    return np.asarray(1 / (1 + np.exp(-np.clip(distance, -30, 30))), dtype=np.float32)
-
-
 def _strip(rng: np.random.Generator) -> Plane:
     """Share (0-1) of a band across the ground, as a road lies."""
     angle = rng.uniform(0, np.pi)
     rows, cols = np.mgrid[:SIDE_PX, :SIDE_PX].astype(np.float32) - SIDE_PX * np.float32(rng.uniform(0.2, 0.8))
     away = np.abs(cols * np.cos(angle) + rows * np.sin(angle) + 40 * _noise(rng, 400))
-    return _step((rng.uniform(60, 250) - away) / rng.uniform(1, 12))
+    return step((rng.uniform(60, 250) - away) / rng.uniform(1, 12))
 
 
 def _patches(rng: np.random.Generator) -> Plane:
     """Share (0-1) of patches of all shapes."""
     field = _rough(rng, float(rng.choice([60, 150, 400])))
-    return _step((field - np.quantile(field, rng.uniform(0.4, 0.9))) * 40 / rng.uniform(2, 40))
+    return step((field - np.quantile(field, rng.uniform(0.4, 0.9))) * 40 / rng.uniform(2, 40))
 
 
 def _lit(ground: Plane, rng: np.random.Generator) -> Plane:
     """Cast shadows on half of the grounds; make the light of each uneven, and its colour its own."""
     if rng.random() < 0.5:
         field = _rough(rng, float(rng.choice([80, 200])))
-        cast = _step((field - np.quantile(field, rng.uniform(0.75, 0.95))) * rng.uniform(5, 40))
-        shaded = (cast * _step(8 * (_noise(rng, 350) - 0.3)))[..., None]
+        cast = step((field - np.quantile(field, rng.uniform(0.75, 0.95))) * rng.uniform(5, 40))
+        shaded = (cast * step(8 * (_noise(rng, 350) - 0.3)))[..., None]
         ground = ground * (1 - shaded * (1 - SHADE * rng.uniform(0.7, 1.3)))
     colour = np.exp(rng.normal(0, 0.1) + rng.normal(0, 0.05, 3))
     return np.asarray(ground * (1 + 0.12 * _noise(rng, 300))[..., None] * colour, dtype=np.float32)

@@ -29,6 +29,7 @@ def bind(path: Path, bands):
             kind, size, crs, transform = dataset.dtypes[of_file - 1], dataset.shape, dataset.crs, dataset.transform
         lines.append(
             f'<VRTRasterBand dataType="{_KINDS[kind]}" band="{number}"><Description>{role}</Description>'
+            f"{'<ColorInterp>Alpha</ColorInterp>' if role == 'alpha' else ''}"
             f'<SimpleSource><SourceFilename relativeToVRT="1">{file.name}</SourceFilename>'
             f"<SourceBand>{of_file}</SourceBand></SimpleSource></VRTRasterBand>"
         )

@@ -136,8 +136,8 @@ def _read(
         return part, ok
     wanted = [number[role] for role in roles]
     if scene.masking == "alpha":
-        raw = dataset.read([*wanted, scene.alpha], window=window)
-        raw, ok = raw[:-1], raw[-1] > 0
+        raw = _bands(dataset, inside, [*wanted, scene.alpha])
+        raw, ok = raw[:-1], np.asarray(raw[-1] > 0)
     else:
         raw = _bands(dataset, inside, wanted)
         ok = np.ones(raw.shape[1:], bool)

@@ -15,7 +15,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 GROUND_M = 8.0
-"""Side of the blocks that the ground is told from: a few times what a crater measures; no published figure."""
+"""Side of the blocks that the ground is told from: what is as wide is taken for ground. No published figure."""
 LEVEL_M = 0.01
 """Height that one of the 256 levels stands for, metres: heights from -1.27 to 1.27 m are told apart."""
 

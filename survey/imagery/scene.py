@@ -288,11 +288,10 @@ def _stretch(
     if palette:
         return (whole,) * len(bands)
     # A virtual raster may hold bands of 8 bits beside others.
-    by_number = {number: whole if dataset.dtypes[number - 1] == "uint8" else None for _, number in bands}
-    for number, known in by_number.items():
-        if known is None:
-            by_number[number] = _range_of(dataset, path, number) or whole
-    return tuple(by_number[number] or whole for _, number in bands)
+    return tuple(
+        whole if dataset.dtypes[number - 1] == "uint8" else _range_of(dataset, path, number) or whole
+        for _, number in bands
+    )
 
 
 def _range_of(dataset: rasterio.DatasetReader, path: str, number: int) -> tuple[float, float] | None:

@@ -105,6 +105,24 @@ def test_an_orthomosaic_and_its_elevation_model_are_one_scene(bound):
     assert np.array_equal(last.pixels, chip.pixels[[3, 0, 1, 2]])
 
 
+def test_an_alpha_band_says_what_is_valid_beside_bands_of_other_types(bound):
+    alpha = np.full((1, 420, 510), 255, np.uint8)
+    alpha[:, :, 200:260] = 0
+    mask = write_band_file(bound.with_name("alpha.tif"), alpha, bound.with_name("dem.tif"))
+    wide = write_band_file(bound.with_name("wide.tif"), np.full((1, 420, 510), 3000, np.uint16), mask)
+    colour, dem = bound.with_name("colour.tif"), bound.with_name("dem.tif")
+    roles = [("red", colour, 1), ("green", colour, 2), ("nir", wide, 1), ("alpha", mask, 1), ("elevation", dem, 1)]
+    path = bind(bound.with_name("masked.vrt"), roles)
+    scene = open_scene(path, Imagery(paths=[str(path)]))
+    assert scene.roles == ("red", "green", "nir", "elevation")
+    chip = read_chip(scene, 0, (100, 300, 50, 400), scene.roles)
+    assert not chip.valid[:, 150:210].any()
+    assert chip.valid[:, :150].all()
+    assert not chip.pixels[:, :, 150:210].any()
+    with rasterio.open(colour) as dataset:
+        assert np.array_equal(chip.pixels[:2, :, :150], dataset.read([1, 2])[:, 100:300, 50:200])
+
+
 def test_how_high_the_ground_lies_changes_nothing_of_what_could_be_seen(bound):
     scene = open_scene(bound, Imagery(paths=[str(bound)]))
     tile = Tile(0, 0, 300, 0, 300)
