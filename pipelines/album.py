@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import geopandas as gpd
 import pandas as pd
 
 from pipelines.engine.journal import Journal
-from pipelines.pictures import chips_of, thumbnails_of
+from pipelines.pictures import chips_of
+from pipelines.thumbnails import thumbnails_of
 from survey.exports.geopackage import read_chips
 from survey.exports.report_map import Thumbnail
-from survey.imagery.scene import Scene
+
+if TYPE_CHECKING:
+    from pipelines.opening import Opened
 
 _MOST_CHIPS = 500
-_MOST_THUMBNAILS = 40
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,10 @@ class Album:
         rows = journal.get("thumbnails", [])
         return cls(chips, [Thumbnail(base64.b64decode(row[0]), *row[1:]) for row in rows])
 
-    def taken(self, objects: gpd.GeoDataFrame, scenes: Sequence[Scene]) -> Album:
+    def taken(self, objects: gpd.GeoDataFrame, opened: Opened, journal: Journal) -> Album:
         """Return an album with fresh pictures of the most probable objects and of the scenes."""
-        fresh = chips_of(objects, scenes, _MOST_CHIPS)
-        return Album(self.chips | fresh, thumbnails_of(scenes[:_MOST_THUMBNAILS]))
+        fresh = chips_of(objects, [place.scene for place in opened.scenes], _MOST_CHIPS)
+        return Album(self.chips | fresh, thumbnails_of(opened, journal))
 
     def keep(self, journal: Journal) -> None:
         """Keep the pictures of the scenes for a later ``survey map``."""

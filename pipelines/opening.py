@@ -12,6 +12,7 @@ import geopandas as gpd
 import shapely
 
 from pipelines.checksums import read_checksums, refuse_changed
+from pipelines.thumbnails import with_samples
 from survey.api import Model, Pass, Scene, load_model, passes, pieces, region_of
 from survey.contamination.districts import prepare_districts
 from survey.errors import DistrictError, ImageryError, JobError, ModelError, OutputError, SurveyError
@@ -129,7 +130,7 @@ def open_job(job: Job) -> Opened:
         raise _out_of_reach(job, outside, districts if interest is None else interest)
     if not usable:
         raise _nothing_left(refused)
-    return Opened(tuple(usable), tuple(refused), tuple(outside), districts, interest, model)
+    return Opened(with_samples(usable), tuple(refused), tuple(outside), districts, interest, model)
 
 
 def _images(job: Job, refused: list[Refused]) -> dict[str, Imagery]:

@@ -212,8 +212,7 @@ def with_pictures(made: Made, opened: Opened, journal: Journal) -> Made:
     """Take pictures of objects and scenes, and keep those of the scenes in the journal."""
     from dataclasses import replace
 
-    scenes = [place.scene for place in opened.scenes]
-    pictures = made.pictures.taken(made.layers["hazard_objects"], scenes)
+    pictures = made.pictures.taken(made.layers["hazard_objects"], opened, journal)
     pictures.keep(journal)
     return replace(made, pictures=pictures)
 

@@ -46,7 +46,7 @@ class Step:
         """What the journal notes of a tile that was surveyed: the tile, and the parts of it that could not be read."""
         parcel = outcome.result
         assert parcel is not None
-        content = (parcel.n_sightings, parcel.sightings, parcel.cells)
+        content = (parcel.n_sightings, parcel.sightings, parcel.cells, parcel.sample)
         if not parcel.unread:
             return (Entry(self.tile, "done", outcome.attempts, parcel.seconds, "", *content),)
         parts = {part: one.reason for one in parcel.unread if (part := one.within(self.tile)) is not None}

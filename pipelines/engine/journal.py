@@ -39,6 +39,13 @@ CREATE TABLE tiles (
   PRIMARY KEY (scene, level, row0, row1, col0, col1)
 );
 """
+# Apart from the tiles, so that journals of before can have it too.
+_SAMPLES = """
+CREATE TABLE IF NOT EXISTS samples (
+  scene TEXT NOT NULL, row0 INTEGER NOT NULL, row1 INTEGER NOT NULL, col0 INTEGER NOT NULL, col1 INTEGER NOT NULL,
+  sample BLOB NOT NULL, PRIMARY KEY (scene, row0, row1, col0, col1)
+)
+"""
 
 State = Literal["done", "failed", "split", "partial", "unread"]
 _STATES = get_args(State)
@@ -61,8 +68,9 @@ class Entry:
     reason : str
         Why it failed; empty where it did not.
     n_sightings : int
-    sightings, cells : bytes or None
-        As :mod:`pipelines.engine.parcels` packs them.
+    sightings, cells, sample : bytes or None
+        As :mod:`pipelines.engine.parcels` packs them; :meth:`Journal.entries` gives no sample,
+        :meth:`Journal.samples` does.
     """
 
     tile: Tile
@@ -73,6 +81,7 @@ class Entry:
     n_sightings: int = 0
     sightings: bytes | None = None
     cells: bytes | None = None
+    sample: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -161,7 +170,7 @@ class Journal:
             raise sqlite3.DatabaseError(verdict)
         if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
             with database:
-                database.executescript("BEGIN;" + _SCHEMA)
+                database.executescript("BEGIN;" + _SCHEMA + _SAMPLES)
                 self.set("protocol", PROTOCOL)
                 self.set("job", job_name)
                 self.set("started_at", datetime.now(UTC).isoformat())
@@ -177,6 +186,7 @@ class Journal:
                 f"{self.path.parent} holds the outputs of job {known!r}, not of {job_name!r}. Give this job a folder "
                 "of its own in [job] output."
             )
+        database.execute(_SAMPLES)
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return a fact about the job, or the default."""
@@ -205,6 +215,7 @@ class Journal:
             old = self._database.execute("SELECT key FROM scenes WHERE name = ? AND key != ?", (scene.name, scene.key))
             for (key,) in old.fetchall():
                 self._database.execute("DELETE FROM tiles WHERE scene = ?", (key,))
+                self._database.execute("DELETE FROM samples WHERE scene = ?", (key,))
                 self._database.execute("DELETE FROM scenes WHERE key = ?", (key,))
             self._database.execute(
                 "INSERT OR REPLACE INTO scenes VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -231,6 +242,14 @@ class Journal:
             self._database.executemany(
                 "INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
             )
+            self._database.executemany(
+                "INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (scene_key, one.tile.row0, one.tile.row1, one.tile.col0, one.tile.col1, one.sample)
+                    for one in entries
+                    if one.sample is not None
+                ],
+            )
 
     def entries(self, scene_key: str, *, content: bool = False) -> Iterator[Entry]:
         """Yield the tiles of a scene in a fixed order; with ``content`` also what they found."""
@@ -243,6 +262,17 @@ class Journal:
             )
             for row in rows:
                 yield _entry(row)
+
+    def samples(self, scene_key: str) -> Iterator[bytes]:
+        """Yield what was kept of a scene's pixels for a picture of it."""
+        with journal_errors(self.path):
+            rows = self._database.execute(
+                "SELECT sample FROM samples WHERE scene = ? ORDER BY row0, col0, row1, col1", (scene_key,)
+            )
+            for (sample,) in rows:
+                if not isinstance(sample, bytes):
+                    raise sqlite3.DatabaseError("pixels for a picture are none")
+                yield sample
 
     def state(self, scene_key: str, tile: Tile) -> State | None:
         """Return what became of a tile; None where nothing is noted of it."""

@@ -19,11 +19,13 @@ import shapely
 from survey.api import Model, Pass, Scene, load_model, survey_damaged_tile, survey_tile
 from survey.errors import JournalError, ModelError
 from survey.imagery.salvage import Unread
+from survey.imagery.samples import Sample
 from survey.imagery.tiles import Tile
 from survey.imagery.visibility import MEASURES, CellBlock, Visibility
 from survey.layers import SIGHTINGS, conform
 
 _CELLS = struct.Struct("<qqqq")
+_SAMPLE = struct.Struct("<qqqqq")
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ class Parcel:
     seconds : float
     unread : tuple of Unread
         Blocks that could not be read, in the tile or around it.
+    sample : bytes or None
+        Some of its pixels, for a picture of the scene.
     """
 
     n_sightings: int
@@ -78,6 +82,7 @@ class Parcel:
     cells: bytes | None
     seconds: float
     unread: tuple[Unread, ...] = ()
+    sample: bytes | None = None
 
 
 def survey_one(task: Task) -> Parcel:
@@ -100,6 +105,7 @@ def survey_one(task: Task) -> Parcel:
         None if result.cells is None else pack_cells(result.cells),
         result.seconds,
         result.unread,
+        None if result.sample is None else pack_sample(result.sample),
     )
 
 
@@ -167,6 +173,28 @@ def unpack_cells(data: bytes, shape: tuple[int, int]) -> CellBlock:
     except (struct.error, zlib.error, ValueError) as error:
         raise _damaged("coverage cells", error) from error
     return CellBlock(row, col, planes[0], planes[1:])
+
+
+def pack_sample(sample: Sample) -> bytes:
+    """Some pixels of a tile, compressed."""
+    return _SAMPLE.pack(sample.row, sample.col, *sample.pixels.shape) + zlib.compress(sample.pixels.tobytes(), 1)
+
+
+def unpack_sample(data: bytes) -> Sample:
+    """Some pixels of a tile.
+
+    Raises
+    ------
+    JournalError
+        They are not what was packed.
+    """
+    try:
+        row, col, *shape = _SAMPLE.unpack_from(data)
+        if min(row, col, *shape) < 0:
+            raise ValueError(f"row {row}, column {col}, shape {shape}")
+        return Sample(row, col, np.frombuffer(zlib.decompress(data[_SAMPLE.size :]), np.uint8).reshape(shape))
+    except (struct.error, zlib.error, ValueError) as error:
+        raise _damaged("pixels for a picture", error) from error
 
 
 def _damaged(what: str, error: Exception) -> JournalError:

@@ -1,4 +1,4 @@
-"""What is kept of a tile's pixels: its channels at every octave, which of them are valid, and what could be seen."""
+"""What is kept of a tile's pixels: channels at every octave, which are valid, what could be seen, and a picture."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from survey.detection.channels import channels_of, fill_invalid, pyramid
 from survey.detection.scales import Pass
 from survey.imagery.chips import Chip, read_chip
 from survey.imagery.salvage import Unread
+from survey.imagery.samples import Sample, join_samples, sampled
 from survey.imagery.scene import Role, Scene
 from survey.imagery.tiles import Tile
 from survey.imagery.trust import held_open
@@ -40,6 +41,8 @@ class Looked:
     cells : CellBlock or None
         None but in the finest pass.
     unread : tuple of Unread
+    sample : Sample or None
+        None but where the pass is to be sampled.
     """
 
     octaves: Mapping[int, NDArray[np.uint8]]
@@ -47,6 +50,7 @@ class Looked:
     corner: tuple[int, int]
     cells: CellBlock | None
     unread: tuple[Unread, ...]
+    sample: Sample | None = None
 
 
 def whole_chip(scene: Scene, level: int, window: Window, roles: Sequence[Role]) -> tuple[Chip, tuple[Unread, ...]]:
@@ -81,6 +85,7 @@ def look_at(
     channels = np.empty((row1 - row0, col1 - col0, len(roles)), np.uint8)
     valid = np.empty((row1 - row0, col1 - col0), bool)
     cells: list[CellBlock] = []
+    samples: list[Sample] = []
     unread: list[Unread] = []
     with held_open():
         for rows, reach in _slabs(window, a_pass):
@@ -95,8 +100,10 @@ def look_at(
             if a_pass.finest:
                 made = channels[reach[0] - row0 : reach[1] - row0]
                 cells += _cells((chip, made), tile, rows, visibility)
+            if a_pass.sampled:
+                samples += sampled(chip, _part(tile, rows), a_pass.sampled)
     octaves = pyramid(channels, 1 + max(a_pass.octaves))
-    return Looked(octaves, valid, (row0, col0), join_cells(cells), tuple(unread))
+    return Looked(octaves, valid, (row0, col0), join_cells(cells), tuple(unread), join_samples(samples))
 
 
 def _slabs(window: Window, a_pass: Pass) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
@@ -115,6 +122,12 @@ def _of_rows(lost: Unread, rows: tuple[int, int]) -> Unread | None:
     return replace(lost, row0=row0, row1=row1) if row0 < row1 else None
 
 
+def _part(tile: Tile, rows: tuple[int, int]) -> Tile | None:
+    """Part of a core that lies in some rows."""
+    top, bottom = max(rows[0], tile.row0), min(rows[1], tile.row1)
+    return Tile(tile.level, top, bottom, tile.col0, tile.col1) if top < bottom else None
+
+
 def _cells(
     seen: tuple[Chip, NDArray[np.uint8]],
     tile: Tile,
@@ -122,10 +135,9 @@ def _cells(
     visibility: tuple[tuple[Role, ...], Visibility],
 ) -> list[CellBlock]:
     """What could be seen in the part of the core that lies in some rows, by a chip and its channels."""
-    top, bottom = max(rows[0], tile.row0), min(rows[1], tile.row1)
-    if top >= bottom:
+    part = _part(tile, rows)
+    if part is None:
         return []
-    part = Tile(tile.level, top, bottom, tile.col0, tile.col1)
     (chip, channels), (roles, how) = seen, visibility
     light = np.asarray(cv2.extractChannel(channels, 0), np.uint8)
     return [assess_cells(chip, light, part, roles, how)]

@@ -25,6 +25,7 @@ from survey.heap import give_back
 from survey.imagery.chips import level_grid
 from survey.imagery.grid import Grid
 from survey.imagery.salvage import Unread, salvage_chip
+from survey.imagery.samples import Sample
 from survey.imagery.scene import Role, Scene
 from survey.imagery.tiles import Tile, Tiling, cut
 from survey.imagery.visibility import CellBlock, Visibility, cell_pixels
@@ -48,12 +49,15 @@ class TileResult:
     seconds : float
     unread : tuple of Unread
         Blocks in the tile or its halo that could not be read.
+    sample : Sample or None
+        Some of its pixels, where the pass is to be sampled.
     """
 
     sightings: gpd.GeoDataFrame
     cells: CellBlock | None
     seconds: float
     unread: tuple[Unread, ...] = ()
+    sample: Sample | None = None
 
 
 def passes(scene: Scene, model: Model, detection: Detection) -> tuple[Pass, ...]:
@@ -146,7 +150,7 @@ def _searched(scene: Scene, a_pass: Pass, tile: Tile, model: Model, looked: Look
         emitted = probability >= EMITTED
         judged = found.take(emitted), probability[emitted], codes[emitted]
         sightings = _sightings(scene, level_grid(scene, a_pass.level), looked, judged)
-    return TileResult(sightings, looked.cells, 0.0, looked.unread)
+    return TileResult(sightings, looked.cells, 0.0, looked.unread, looked.sample)
 
 
 def _roles(model: Model) -> tuple[Role, ...]:

@@ -45,6 +45,8 @@ class Pass:
         Whether this is the finest pass of the scene, the one that measures what could be seen.
     gsd_m : float
         Ground sampling distance of the level, metres.
+    sampled : int
+        Every so many-th row and column of pixels is kept for a picture of the scene; 0: none.
     """
 
     level: int
@@ -53,6 +55,7 @@ class Pass:
     multiple: int
     finest: bool
     gsd_m: float
+    sampled: int = 0
 
     @property
     def octaves(self) -> tuple[int, ...]:
