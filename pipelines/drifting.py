@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from pipelines.engine.executor import Pool, run_all
+from pipelines.engine.parcels import ModelRef, model_of
 from pipelines.opening import Opened
 from survey.api import Detection, Model, Pass, first_stage, passes
 from survey.detection.channels import channel_names
 from survey.detection.features import parts_of
 from survey.detection.search import octaves_of, search
-from survey.errors import ImageryError
+from survey.errors import ImageryError, ModelError
 from survey.imagery.chips import level_grid, read_chip
 from survey.imagery.scene import Role, Scene
 from survey.memory.drift import Ground, drift, ground_of
@@ -43,6 +45,14 @@ _METRES_A_DEGREE = 111_320.0
 
 
 @dataclass(frozen=True)
+class Site:
+    """A task: ground to be looked at, and the model it is compared with what that has learned from."""
+
+    scenes: tuple[Scene, ...]
+    model: ModelRef
+
+
+@dataclass(frozen=True)
 class Strange:
     """A site that is unlike the ground a model learned from.
 
@@ -60,23 +70,65 @@ class Strange:
     times: float
 
 
-def strange_ground(opened: Opened) -> Iterator[str]:
-    """Yield a sentence for every site that is unlike the training ground; looks at samples of at most 20 sites."""
-    model = opened.model
-    if not model.card.get("background"):
-        return
+@dataclass(frozen=True)
+class Answer:
+    """What a worker says of a site: how strange it is, or why the model is refused."""
+
+    strange: Strange | None = None
+    refusal: str = ""
+
+
+def look_at_site(site: Site) -> Answer:
+    """Build the model, and tell whether a site is unlike the ground it learned from (runs in a worker)."""
+    try:
+        model = model_of(site.model)
+    except ModelError as error:
+        return Answer(refusal=str(error))
+    return Answer(strangeness(site.scenes, model))
+
+
+def strange_ground(opened: Opened, model: ModelRef, pool: Pool) -> list[str]:
+    """Have workers build the model and look at samples of sites; a sentence for each unlike what it learned from.
+
+    Raises
+    ------
+    ModelError
+        The model is refused.
+    """
+    looked, count = _sites_to_look_at(opened, model)
+    outcomes = {one.task: one for one in run_all(pool, look_at_site, iter(looked), retries=1)}
+    found, unknown = [], []
+    for one in (outcomes[site] for site in looked):
+        if one.result is None:
+            unknown.append(f"Whether ground is like that the model learned from is not known: {one.reason}.")
+        elif one.result.refusal:
+            raise ModelError(one.result.refusal)
+        elif one.result.strange is not None:
+            found.append(one.result.strange)
+    return [*_sentences(found, len(looked), count, opened.model.version), *unknown]
+
+
+def _sites_to_look_at(opened: Opened, model: ModelRef) -> tuple[list[Site], int]:
+    """Sites of a job that samples are taken of, at most 20, and how many there are.
+
+    For a model that cannot say what it learned from there is one of no images: the model is built all the same.
+    """
+    if not opened.model.card.get("background"):
+        return [Site((), model)], 0
     sites = sites_of([place.scene for place in opened.scenes])
-    looked = sites[:: max(1, math.ceil(len(sites) / _MOST_SITES))]
-    found = [one for one in (strangeness(site, model) for site in looked) if one is not None]
+    return [Site(one, model) for one in sites[:: max(1, math.ceil(len(sites) / _MOST_SITES))]], len(sites)
+
+
+def _sentences(found: Sequence[Strange], looked: int, sites: int, version: str) -> Iterator[str]:
     for one in found:
         others = f" and {len(one.scenes) - 1} more images near by" if len(one.scenes) > 1 else ""
         yield (
-            f"The ground of {one.scenes[0].name}{others} is unlike the ground that model {model.version} learned from, "
+            f"The ground of {one.scenes[0].name}{others} is unlike the ground that model {version} learned from, "
             f"in {' and in '.join(one.channels)} (what stands out there is {one.times:.1f} times as far off as is "
             "usual). Treat the probabilities with care, and have some objects verified there first."
         )
-    if found and len(looked) < len(sites):
-        yield f"{len(looked)} of {len(sites)} sites were looked at; others may be unlike that ground, too."
+    if found and looked < sites:
+        yield f"{looked} of {sites} sites were looked at; others may be unlike that ground, too."
 
 
 def sites_of(scenes: Sequence[Scene]) -> list[tuple[Scene, ...]]:

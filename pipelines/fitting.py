@@ -23,7 +23,8 @@ from survey.errors import ModelError
 from survey.hazards import HazardClass, classes
 from survey.memory.calibration import Places
 from survey.memory.drift import background
-from survey.memory.modelfile import Judges, elder_bytes, join_elder, save_model
+from survey.memory.judges import Judges, save_model
+from survey.memory.modelfile import elder_bytes, join_elder
 from survey.memory.training import Fitted, Training, calibrate_on_objects, fit, recipe
 from survey.provenance import software_version
 
@@ -80,8 +81,9 @@ class Challenger:
         older = {} if elder is None else dict(elder.scales_by_class)
         card = {"scales_by_class": dict(scales_by_class), "elder": {"shift": self.shift}}
         model = Model(
-            "", "", (), {**older, **scales_by_class}, 0.0, FEATURE_SET,
-            self.fitted.hazard, self.fitted.namer, self.fitted.calibration, card, elder,
+            version="", digest="", roles=(), scales_by_class={**older, **scales_by_class}, least_strength=0.0,
+            feature_set=FEATURE_SET, calibration=self.fitted.calibration, card=card, elder=elder,
+            hazard=self.fitted.hazard, namer=self.fitted.namer,
         )  # fmt: skip
         return judge(rows.features, rows.diameter_m, rows.strength, model)[0]
 

@@ -251,7 +251,7 @@ class _Counted:
 def least_for(roles: tuple[str, ...]) -> float:
     """Strength from which something is a candidate: that of the shipped model of these bands."""
     from survey.errors import ModelError
-    from survey.memory.modelfile import load_model
+    from survey.memory.judges import load_model
 
     try:
         return load_model(None, roles).least_strength

@@ -45,8 +45,8 @@ from survey.memory.at_once import at_once
 from survey.memory.calibration import Places, best_of_places
 from survey.memory.committee import Committee, seated
 from survey.memory.drift import background
+from survey.memory.judges import Judges, save_model
 from survey.memory.labelling import NOTHING
-from survey.memory.modelfile import Judges, save_model
 from survey.memory.negatives import fit_pilot
 from survey.memory.sieve import OBJECTS_KEPT, fit_sieve
 from survey.memory.training import Training, calibrate_on_objects, fit, hazard_fits, naming_fit

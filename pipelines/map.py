@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipelines.album import Album
     from pipelines.engine.journal import Entry, Journal
     from pipelines.opening import Opened, OpenScene
-    from survey.api import Model, Pass
+    from survey.api import ModelFile, Pass
     from survey.imagery.scene import Scene
     from survey.imagery.tiles import Tile
     from survey.settings import Job
@@ -166,7 +166,7 @@ def _coverage(job: Job, opened: Opened, one: OpenScene, entries: Sequence[Entry]
     return pieces
 
 
-def _sought_by(a_pass: Pass, model: Model) -> set[str]:
+def _sought_by(a_pass: Pass, model: ModelFile) -> set[str]:
     """Families that a pass looks for: without it they count as unseen."""
     from survey.hazards import classes
 

@@ -13,7 +13,7 @@ import shapely
 
 from pipelines.checksums import read_checksums, refuse_changed
 from pipelines.thumbnails import with_samples
-from survey.api import Model, Pass, Scene, load_model, passes, pieces, region_of
+from survey.api import ModelFile, Pass, Scene, open_model, passes, pieces, region_of
 from survey.contamination.districts import prepare_districts
 from survey.errors import DistrictError, ImageryError, JobError, ModelError, OutputError, SurveyError
 from survey.imagery.scene import Imagery, open_scene
@@ -75,7 +75,8 @@ class Opened:
         Scenes that touch neither the districts nor the area of interest.
     districts : GeoDataFrame
     area_of_interest : GeoDataFrame or None
-    model : Model
+    model : ModelFile
+        What it says of itself; it is built where pixels are searched.
     """
 
     scenes: tuple[OpenScene, ...]
@@ -83,7 +84,7 @@ class Opened:
     outside: tuple[Scene, ...]
     districts: gpd.GeoDataFrame
     area_of_interest: gpd.GeoDataFrame | None
-    model: Model
+    model: ModelFile
 
 
 def open_job(job: Job) -> Opened:
@@ -182,8 +183,8 @@ def _read_polygons(path: Path, layer: str | None, where: str) -> gpd.GeoDataFram
     return table
 
 
-def choose_model(job: Job, scenes: Iterable[Scene]) -> Model:
-    """Load the model of the job: the one it names, or the shipped one that fits most of its scenes.
+def choose_model(job: Job, scenes: Iterable[Scene]) -> ModelFile:
+    """Open the model of the job: the one it names, or the shipped one that fits most of its scenes.
 
     Raises
     ------
@@ -194,14 +195,14 @@ def choose_model(job: Job, scenes: Iterable[Scene]) -> Model:
     first: ModelError | None = None
     for roles, _ in sorted(common.items(), key=lambda item: (-item[1], item[0])):
         try:
-            return load_model(path, roles)
+            return open_model(path, roles)
         except ModelError as error:
             first = first or error
     assert first is not None
     raise first
 
 
-def threshold_of(job: Job, model: Model) -> float:
+def threshold_of(job: Job, model: ModelFile) -> float:
     """Probability from which an object counts.
 
     Raises

@@ -34,10 +34,13 @@ def command(
         raise typer.BadParameter("name a job file, or ask for --json-schema", param_hint="JOB")
     from pipelines.map_settings import check_map_settings
     from pipelines.opening import open_job
+    from survey.api import load_model
 
     read = read_job(job)
     check_map_settings(read)
     opened = open_job(read)
+    # A model that would be refused later is refused now.
+    load_model(read.model.path, opened.model.roles)
     plan = make_plan(read, opened)
     if as_json:
         typer.echo(json.dumps(plan, indent=2, allow_nan=False))

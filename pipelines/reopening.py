@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pipelines.engine.journal import Journal
     from pipelines.opening import Opened, OpenScene
-    from survey.api import Model
+    from survey.api import ModelFile
     from survey.imagery.scene import Scene
     from survey.settings import Job
 
@@ -102,7 +102,7 @@ def unsurveyed(scenes: Sequence[OpenScene], journal: Journal) -> int:
     return plan_walk(scenes, journal).left
 
 
-def asked_of_pixels(job: Job, model: Model) -> dict[str, Any]:
+def asked_of_pixels(job: Job, model: ModelFile) -> dict[str, Any]:
     """Return what the journal's results of pixels depend on besides the imagery."""
     return {
         "model": model.digest,

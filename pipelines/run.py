@@ -14,6 +14,7 @@ import typer
 if TYPE_CHECKING:
     from pipelines.engine.executor import Pool
     from pipelines.engine.journal import Journal
+    from pipelines.engine.parcels import ModelRef
     from pipelines.map import Made
     from pipelines.opening import Opened
     from pipelines.outputs import Summary
@@ -94,13 +95,17 @@ def survey_job(job: Job, how: How, watch: Watch) -> Summary:
     SurveyError
         Nothing can be surveyed, or nothing written; what is done stays done.
     """
-    from pipelines.engine.executor import begin_loading, set_limits
+    import os
+
+    from pipelines.engine.executor import Pool, begin_loading, set_limits
 
     set_limits()
     if how.cluster is None and (how.workers or job.execution.workers) != 1:
-        begin_loading()
+        path = job.model.path
+        begin_loading(None if path is None else str(path), tuple(job.imagery.bands or ("red", "green", "blue")))
     from pipelines.drifting import strange_ground
     from pipelines.engine.journal import Journal
+    from pipelines.engine.parcels import as_ref
     from pipelines.map import make_layers
     from pipelines.map_settings import check_map_settings
     from pipelines.opening import open_job, threshold_of
@@ -113,16 +118,19 @@ def survey_job(job: Job, how: How, watch: Watch) -> Summary:
     threshold_of(job, opened.model)
     for one in opened.refused:
         watch.said(f"Left out: {one.reason}")
+    pool = Pool(how.workers or job.execution.workers or os.cpu_count() or 1, how.cluster, how.start_method)
+    # Of a register, the champion this run was planned with, whatever is promoted meanwhile.
+    model = as_ref(None if job.model.path is None else Path(opened.model.path), opened.model)
+    strange = strange_ground(opened, model, pool)
     with Journal(job.job.output, job.job.name) as journal:
         check_room(job.job.output)
         for sentence in begin(job, opened, journal):
             watch.said(sentence)
         remember(job, opened, journal)
-        strange = list(strange_ground(opened))
         journal.set("strange_ground", strange)
         for sentence in strange:
             watch.said(sentence)
-        survey_tiles(job, opened, journal, how, watch)
+        survey_tiles(job, opened, journal, Work(model, pool, how.stopped_by), watch)
         if how.stopped_by():
             return Summary(128 + how.stopped_by(), None, (), (), {})
         journal.set("complete", True)
@@ -130,62 +138,58 @@ def survey_job(job: Job, how: How, watch: Watch) -> Summary:
         return write_outputs(job, opened, journal, made)
 
 
-def survey_tiles(job: Job, opened: Opened, journal: Journal, how: How, watch: Watch) -> None:
+@dataclass(frozen=True)
+class Work:
+    """How tiles are surveyed: with what, where, asked by what to stop, and whether block by block."""
+
+    model: ModelRef
+    pool: Pool
+    stopped_by: Callable[[], int]
+    by_block: bool = False
+
+
+def survey_tiles(job: Job, opened: Opened, journal: Journal, work: Work, watch: Watch) -> None:
     """Survey every tile that the journal does not have.
 
     A tile that fails is tried again block by block, and where that fails too (its worker dies), in quarters: each is
     a round of its own over what the journal lacks, and nothing is remembered of a tile but what the journal says.
     """
-    import os
+    from dataclasses import replace
 
-    from pipelines.engine.executor import Pool
     from pipelines.walk import plan_walk
     from survey.heap import give_back
 
     walk = plan_walk(opened.scenes, journal)
-    workers = how.workers or job.execution.workers or os.cpu_count() or 1
-    workers = max(1, min(workers, walk.left))
-    watch.begun(walk, workers)
-    pool = Pool(workers, how.cluster, how.start_method)
+    pool = replace(work.pool, workers=max(1, min(work.pool.workers, walk.left)))
+    watch.begun(walk, pool.workers)
     give_back()
     by_block, left = False, walk.left > 0
-    while left and not how.stopped_by():
-        left = survey_round(job, opened, journal, Round(pool, how.stopped_by, by_block), watch)
+    while left and not work.stopped_by():
+        left = survey_round(job, opened, journal, replace(work, pool=pool, by_block=by_block), watch)
         by_block = not by_block
 
 
-@dataclass(frozen=True)
-class Round:
-    """How one round over the tiles works: where, asked by what to stop, and whether block by block."""
-
-    pool: Pool
-    stopped_by: Callable[[], int]
-    by_block: bool
-
-
-def survey_round(job: Job, opened: Opened, journal: Journal, how: Round, watch: Watch) -> bool:
+def survey_round(job: Job, opened: Opened, journal: Journal, work: Work, watch: Watch) -> bool:
     """Try every tile that the journal lacks; returns whether some of it has to be tried in another way."""
     from pipelines.engine.executor import run_all
     from pipelines.engine.journal import Entry
-    from pipelines.engine.parcels import Parcel, Task, as_ref, survey_one
+    from pipelines.engine.parcels import Parcel, Task, survey_one
     from pipelines.opening import threshold_of
     from pipelines.walk import Step, steps_left
 
-    # Of a register, the champion this run was planned with, whatever is promoted meanwhile.
-    path = None if job.model.path is None else Path(opened.model.path)
-    model, threshold = as_ref(path, opened.model), threshold_of(job, opened.model)
+    threshold = threshold_of(job, opened.model)
     keys = {name: row.key for name, row in journal.scenes().items()}
     in_hand: dict[Task, Step] = {}
 
     def tasks() -> Iterator[Task]:
-        for step in steps_left(opened.scenes, journal, by_block=how.by_block):
-            task = step.task(model, job.visibility)
+        for step in steps_left(opened.scenes, journal, by_block=work.by_block):
+            task = step.task(work.model, job.visibility)
             in_hand[task] = step
             yield task
 
     left = False
     outcomes = run_all(
-        how.pool, survey_one, tasks(), retries=job.execution.retries, stop=lambda: bool(how.stopped_by())
+        work.pool, survey_one, tasks(), retries=job.execution.retries, stop=lambda: bool(work.stopped_by())
     )
     for outcome in outcomes:
         step = in_hand.pop(outcome.task)

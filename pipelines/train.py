@@ -159,7 +159,7 @@ def known_better(verdict: Mapping[str, Any], counts: Mapping[str, int]) -> tuple
 
 def _champion(request: Request, register: Any) -> Any:
     """Champion of the register, or None: then the shipped one that fits the bands is looked for."""
-    from survey.memory.modelfile import load_file
+    from survey.memory.judges import load_file
 
     version = register.champion()
     return None if version is None else load_file(register.path(version))

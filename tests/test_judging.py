@@ -30,7 +30,8 @@ def fitted(codes):
 def model(version, sizes, least=2.0):
     hazard, namer = fitted([*sizes, "clutter"] if len(sizes) == 1 else list(sizes))
     card = {"scales_by_class": sizes}
-    return Model(version, version, ("thermal",), sizes, least, "any", hazard, namer, (1.0, 0.0), card)
+    told = (version, version, ("thermal",), sizes, least, "any", (1.0, 0.0), card)
+    return Model(*told, hazard=hazard, namer=namer)
 
 
 ELDER = model("elder", {"mine_at": (MINE,), "shell": (SHELL,)})

@@ -36,3 +36,10 @@ def test_nothing_heavy_is_loaded_before_it_is_asked_for():
     code = "import survey, sys; print(survey.__version__, 'numpy' in sys.modules, 'survey.api' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True).stdout
     assert told.split() == [survey.__version__, "False", "False"]
+
+
+def test_who_plans_and_maps_does_not_wait_for_what_learns():
+    modules = "pipelines.opening, pipelines.drifting, pipelines.map, pipelines.outputs, pipelines.walk, survey.api"
+    code = f"import {modules}, sys; print(*sorted({{'sklearn', 'skops'}} & {{*sys.modules}}))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True).stdout
+    assert told == "\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import json
 import logging
 import multiprocessing
 import os
@@ -11,7 +12,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from concurrent.futures.process import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _PRELOADED = ["pipelines.engine.warm"]
+AHEAD = "SURVEY_LOADED_AHEAD"
+"""Environment variable that tells the server which model to load: path and band roles, JSON."""
 _BACK_OFF_S = 0.25
 _LONGEST_BACK_OFF_S = 10.0
 _IN_FLIGHT_PER_WORKER = 2
@@ -137,11 +140,20 @@ def open_executor(pool: Pool) -> Iterator[Callable[[], Executor]]:
             opened.pop().shutdown(wait=True, cancel_futures=True)
 
 
-def begin_loading() -> None:
-    """Start the server that workers are forked from: it loads the libraries while this process loads its own."""
+def begin_loading(path: str | None, roles: Sequence[str]) -> None:
+    """Start the server that workers are forked from: it loads libraries and model while this process loads its own.
+
+    Parameters
+    ----------
+    path : str, optional
+        Of the model; default the shipped one that fits.
+    roles : sequence of str
+        Band roles of the imagery, as far as they are known yet.
+    """
     if _default_method() == "forkserver":
         from multiprocessing import forkserver
 
+        os.environ[AHEAD] = json.dumps([path, list(roles)])
         multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOADED)
         forkserver.ensure_running()
 

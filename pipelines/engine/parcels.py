@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,8 +16,8 @@ import pandas as pd
 import pyarrow as pa
 import shapely
 
-from survey.api import Model, Pass, Scene, load_model, survey_damaged_tile, survey_tile
-from survey.errors import JournalError, ModelError
+from survey.api import Model, ModelFile, Pass, Scene, load_model, survey_damaged_tile, survey_tile
+from survey.errors import JournalError, ModelError, SurveyError
 from survey.imagery.salvage import Unread
 from survey.imagery.samples import Sample
 from survey.imagery.tiles import Tile
@@ -26,6 +26,9 @@ from survey.layers import SIGHTINGS, conform
 
 _CELLS = struct.Struct("<qqqq")
 _SAMPLE = struct.Struct("<qqqqq")
+
+_AHEAD: dict[tuple[str | None, str], Model] = {}
+"""Models that were loaded before they were asked for, by path and digest."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +112,27 @@ def survey_one(task: Task) -> Parcel:
     )
 
 
+def load_ahead(path: str | None, roles: Sequence[str]) -> None:
+    """Load the model that jobs will likely ask for, before this process makes workers: they then share it."""
+    try:
+        model = load_model(path, roles)
+    except SurveyError:
+        # Whoever asks for it will be told.
+        return
+    _AHEAD[None if path is None else model.path, model.digest] = model
+
+
 @lru_cache(maxsize=2)
 def model_of(ref: ModelRef) -> Model:
-    """Load a model once per process."""
+    """Load a model once per process.
+
+    Raises
+    ------
+    ModelError
+        It is refused, or not the one the job was planned with.
+    """
+    if (ref.path, ref.digest) in _AHEAD:
+        return _AHEAD[ref.path, ref.digest]
     model = load_model(ref.path, ref.roles)
     if model.digest != ref.digest:
         raise ModelError(
@@ -204,6 +225,6 @@ def _damaged(what: str, error: Exception) -> JournalError:
     )
 
 
-def as_ref(path: Path | None, model: Model) -> ModelRef:
-    """Reference to a loaded model."""
+def as_ref(path: Path | None, model: ModelFile) -> ModelRef:
+    """Reference to a model."""
     return ModelRef(None if path is None else str(path), model.roles, model.digest)

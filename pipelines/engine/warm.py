@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gc
+import json
+import os
 
-import pipelines.engine.parcels
+from pipelines.engine.executor import AHEAD
+from pipelines.engine.parcels import load_ahead
 
-__all__ = ["pipelines"]
+if AHEAD in os.environ:
+    load_ahead(*json.loads(os.environ[AHEAD]))
 
 # Every object that is there by now is passed over by the collector: looking at one would copy its page in each worker.
 gc.collect()

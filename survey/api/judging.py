@@ -19,7 +19,7 @@ from survey.hazards import HazardClass, classes
 from survey.imagery.seen import Sought
 from survey.imagery.visibility import Visibility
 from survey.memory import modelfile
-from survey.memory.modelfile import Model
+from survey.memory.modelfile import Model, ModelFile
 
 Measure = Callable[[NDArray[np.float32]], NDArray[Any]]
 """A measure of a researcher's own: polar patches (n, channel, ring, angle) to numbers (n,) or (n, k).
@@ -103,7 +103,30 @@ def load_model(
     >>> "mine_at" in model.classes
     True
     """
-    model = modelfile.load_model(path, roles, trust)
+    # Building estimators takes libraries that take longer to load than all else.
+    from survey.memory import judges
+
+    model = judges.load_model(path, roles, trust)
+    _refuse_other_measures(model, measures)
+    if not measures:
+        return model
+    return OwnModel(**vars(model), measures=tuple(measures))
+
+
+def open_model(path: str | Path | None, roles: Sequence[str]) -> ModelFile:
+    """Open the file of a model for detection by this version: what it says of itself; see :func:`load_model`.
+
+    Raises
+    ------
+    ModelError
+        No shipped model fits, the file is damaged, or the model was trained on other measures.
+    """
+    model = modelfile.open_model(path, roles)
+    _refuse_other_measures(model)
+    return model
+
+
+def _refuse_other_measures(model: ModelFile, measures: Sequence[Measure] = ()) -> None:
     if model.feature_set.split("+")[0] != FEATURE_SET:
         raise ModelError(
             f"Model {model.version} was trained on the measures {model.feature_set}; this version takes "
@@ -117,22 +140,19 @@ def load_model(
             f"Its own measures are functions, which no file holds: give them in Python, load_model(..., "
             f"measures=[{own}]), in this order; a job cannot use such a model."
         )
-    if not measures:
-        return model
-    return OwnModel(**vars(model), measures=tuple(measures))
 
 
-def wanted_classes(model: Model, detection: Detection, gsd_cm: float) -> tuple[str, ...]:
+def wanted_classes(model: ModelFile, detection: Detection, gsd_cm: float) -> tuple[str, ...]:
     """Classes the model knows, the job wants and the imagery resolves."""
     return tuple(one.code for one in _wanted(model, detection) if one.resolved_at(gsd_cm))
 
 
-def what_is_sought(model: Model, detection: Detection, visibility: Visibility) -> Sought:
+def what_is_sought(model: ModelFile, detection: Detection, visibility: Visibility) -> Sought:
     """Return the classes the model knows and the job wants, and how it is judged whether they could be seen."""
     return Sought(_wanted(model, detection), visibility)
 
 
-def _wanted(model: Model, detection: Detection) -> tuple[HazardClass, ...]:
+def _wanted(model: ModelFile, detection: Detection) -> tuple[HazardClass, ...]:
     known = (classes()[code] for code in model.classes if code in classes())
     return tuple(one for one in known if detection.families is None or one.family in detection.families)
 
@@ -222,6 +242,6 @@ def first_stage(model: Model) -> FirstStage:
     return FirstStage(model.least_strength, model.sieve, float(model.card["sieve"]["least"]))
 
 
-def sizes_of(model: Model) -> tuple[float, ...]:
+def sizes_of(model: ModelFile) -> tuple[float, ...]:
     """Every size a model looks for, metres, ascending."""
     return tuple(sorted({size for sizes in model.scales_by_class.values() for size in sizes}))

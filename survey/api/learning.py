@@ -27,11 +27,12 @@ from survey.hazards import HazardClass, admit, classes
 from survey.imagery.chips import level_grid, read_chip
 from survey.imagery.scene import Role, Scene
 from survey.imagery.tiles import Tiling, cut
-from survey.memory import modelfile
+from survey.memory import judges
 from survey.memory.calibration import Places, calibrated, platt
 from survey.memory.committee import networks_of
 from survey.memory.estimators import strange_types
 from survey.memory.labelling import NOTHING, UNDECIDED, Labelled, label_candidates, labelled
+from survey.memory.modelfile import Model
 from survey.memory.sizes import sizes_for
 from survey.memory.training import Fitted, Training, calibrate_on_objects, fit, recipe
 from survey.provenance import digest, file_identity, software_version
@@ -235,7 +236,7 @@ def save_model(path: str | Path, model: OwnModel, *, trust: Sequence[str] = ()) 
                 f"refused. Choose another estimator, or trust them by name: trust={list(strange)!r}, here and in "
                 "load_model."
             )
-    modelfile.save_model(Path(path), modelfile.Judges(model.hazard, model.namer), model.card, model.reference)
+    judges.save_model(Path(path), judges.Judges(model.hazard, model.namer), model.card, model.reference)
     return Path(path)
 
 
@@ -251,10 +252,10 @@ def _common_roles(scenes: Sequence[Scene]) -> tuple[Role, ...]:
     )
 
 
-def _shipped_for(roles: tuple[Role, ...], scenes: Sequence[LabelledScene]) -> modelfile.Model | None:
+def _shipped_for(roles: tuple[Role, ...], scenes: Sequence[LabelledScene]) -> Model | None:
     """Return the shipped model of these bands that has not learned from one of the scenes' images; None without."""
     try:
-        model = modelfile.load_model(None, roles)
+        model = judges.load_model(None, roles)
     except ModelError:
         return None
     known = set(model.card.get("images", ()))

@@ -30,7 +30,7 @@ from survey.imagery.scene import Role, Scene
 from survey.imagery.tiles import Tile, Tiling, cut
 from survey.imagery.visibility import CellBlock, Visibility, cell_pixels
 from survey.layers import SIGHTINGS, conform
-from survey.memory.modelfile import Model
+from survey.memory.modelfile import Model, ModelFile
 
 # Side of the pieces in which a tile is searched, a third of a tile: what is held in memory at once, and near the
 # processor.
@@ -60,7 +60,7 @@ class TileResult:
     sample: Sample | None = None
 
 
-def passes(scene: Scene, model: Model, detection: Detection) -> tuple[Pass, ...]:
+def passes(scene: Scene, model: ModelFile, detection: Detection) -> tuple[Pass, ...]:
     """Plan the walks over a scene, finest first.
 
     Raises
@@ -153,7 +153,7 @@ def _searched(scene: Scene, a_pass: Pass, tile: Tile, model: Model, looked: Look
     return TileResult(sightings, looked.cells, 0.0, looked.unread, looked.sample)
 
 
-def _roles(model: Model) -> tuple[Role, ...]:
+def _roles(model: ModelFile) -> tuple[Role, ...]:
     return cast("tuple[Role, ...]", model.roles)
 
 

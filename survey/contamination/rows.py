@@ -15,7 +15,7 @@ import pandas as pd
 import shapely
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.spatial import cKDTree
-from scipy.stats import binom, poisson
+from scipy.special import bdtrc, pdtrc
 
 from survey.contamination.plane import Floats, Ints
 
@@ -208,13 +208,14 @@ def _beyond_chance(
     common = 5.0 * float(np.sqrt(np.mean([measures[8] ** 2 for _, measures in kept])))
     areas = [measures[6] * (max(measures[9], common) + 2.0 * _RIM_M) for _, measures in kept]
     # Two mines fix a line; only those beyond them are a surprise.
-    joint = tests * float(binom.sf(inside - 2 * len(kept) - 1, len(middle), min(sum(areas) / ground, 1.0)))
+    more = min(inside - 2 * len(kept) - 1, len(middle))
+    joint = tests * float(bdtrc(more, len(middle), min(sum(areas) / ground, 1.0)))
     if inside < _MOST * len(middle):
         joint = 1.0
     rows = []
     for (strip, measures), area in zip(kept, areas, strict=True):
         density = max((len(middle) - 2) / ground, _density_beside(middle, measures, area))
-        alone = tests * float(poisson.sf(len(strip) - 3, density * area))
+        alone = tests * (float(pdtrc(len(strip) - 3, density * area)) if len(strip) > 2 else 1.0)
         by_chance = min(alone, joint)
         if by_chance <= settings.by_chance:
             rows.append((strip, (*measures[:9], 1.0 - by_chance)))

@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from scipy.special import expit, logit
-from sklearn.ensemble import VotingClassifier
-from sklearn.frozen import FrozenEstimator
 
 from survey.detection.networks import ROUGH, is_exact, network_answers, rough_answers
 
@@ -71,6 +69,8 @@ def may_reach(
     least : float
         Above 0.
     """
+    from sklearn.ensemble import VotingClassifier
+
     slope, intercept = calibration
     if not len(features) or slope <= 0 or not isinstance(hazard, VotingClassifier):
         return probability_of(features, hazard, calibration) >= least
@@ -83,6 +83,8 @@ def may_reach(
 
 
 def _thawed(classifier: Any) -> Any:
+    from sklearn.frozen import FrozenEstimator
+
     return classifier.estimator if isinstance(classifier, FrozenEstimator) else classifier
 
 
@@ -94,6 +96,8 @@ def answers_of(classifier: Any, features: NDArray[np.float32]) -> NDArray[np.flo
     """
     if len(features) == 0:
         return np.empty((0, len(classifier.classes_)))
+    from sklearn.ensemble import VotingClassifier
+
     if isinstance(classifier, VotingClassifier) and classifier.voting == "soft":
         answers = [answers_of(member, features) for member in classifier.estimators_]
         return np.average(answers, axis=0, weights=classifier.weights)

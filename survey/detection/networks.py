@@ -8,12 +8,14 @@ whole multiples of two powers of two, few enough that every sum of their product
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
-from sklearn.neural_network import MLPClassifier
+
+if TYPE_CHECKING:
+    from sklearn.neural_network import MLPClassifier
 
 Doubles = NDArray[np.float64]
 
@@ -95,8 +97,11 @@ def rough_answers(network: MLPClassifier, features: NDArray[np.float32]) -> NDAr
     return np.asarray(expit(logits))
 
 
-def is_exact(classifier: object) -> bool:
+def is_exact(classifier: object) -> TypeGuard[MLPClassifier]:
     """Whether a classifier is a network that :func:`network_answers` can ask."""
+    # Whoever has one has loaded the library; whoever only plans need not wait for it.
+    from sklearn.neural_network import MLPClassifier
+
     return (
         isinstance(classifier, MLPClassifier)
         and classifier.activation == "relu"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.neural_network import MLPClassifier
 
 from survey.detection.candidates import finer_pixels, peaks_of, strength_of
 from survey.detection.channels import channels_of, fill_invalid, pyramid
@@ -17,6 +17,9 @@ from survey.detection.features import first_look, measure
 from survey.detection.networks import ROUGH, network_answers, rough_answers
 from survey.detection.patches import detail_samples, patches_of, polar_samples
 from survey.detection.scales import BLOCK, REACH_IN_BLOCKS, REACH_IN_DIAMETERS, SOUGHT_HALVED_FROM, Pass, plan_passes
+
+if TYPE_CHECKING:
+    from sklearn.neural_network import MLPClassifier
 
 Ints = NDArray[np.int64]
 Octaves = Mapping[int, NDArray[np.uint8]]

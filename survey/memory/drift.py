@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 _FEWEST = 100
 """Candidates below which a site is left out: a choice, no published figure."""
@@ -130,7 +130,7 @@ def compared(grounds: list[Ground], parts: NDArray[np.int64]) -> dict[str, Any]:
         return described
     count = 2 * (int(parts.max()) + 1)
     if len(grounds) < _MANY_SITES:
-        limit = float(student.ppf(1 - _STRANGE / (2 * count), len(grounds) - 1))
+        limit = float(stdtrit(len(grounds) - 1, 1 - _STRANGE / (2 * count)))
         return described | {"limits": [_short(limit)] * count}
     left_out = [
         _differences(one, _moments([*grounds[:n], *grounds[n + 1 :]]) | {"sites": len(grounds) - 1}, parts)

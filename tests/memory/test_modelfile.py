@@ -16,7 +16,8 @@ from sklearn.preprocessing import FunctionTransformer
 
 from survey.errors import ModelError
 from survey.memory.committee import Committee, fit_network
-from survey.memory.modelfile import Judges, load_model, save_model, shipped_models
+from survey.memory.judges import Judges, load_model, save_model
+from survey.memory.modelfile import shipped_models
 from survey.memory.training import Training, fit
 
 ROLES = ("red", "green", "blue")

@@ -7,8 +7,9 @@ import pytest
 
 from survey.errors import JobError, MemoryFolderError, ModelError
 from survey.memory.committee import Committee
+from survey.memory.judges import Judges, load_file, load_model, save_model
 from survey.memory.lock import only_writer
-from survey.memory.modelfile import Judges, champion_path, join_elder, load_file, load_model, save_model
+from survey.memory.modelfile import champion_path, join_elder
 from survey.memory.register import Register, make_register, open_register
 from survey.memory.training import Training, fit
 

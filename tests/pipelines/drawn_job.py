@@ -17,7 +17,7 @@ from survey.detection.scales import LADDER_M, nearest_scale
 from survey.detection.search import FirstStage, octaves_of, search
 from survey.imagery.chips import level_grid, read_chip
 from survey.imagery.scene import Imagery, open_scene
-from survey.memory.modelfile import Judges, save_model
+from survey.memory.judges import Judges, save_model
 
 WEST, NORTH, GSD, CRS = 690_000.0, 4_370_000.0, 0.04, "EPSG:32638"
 ROLES = ("red", "green", "blue")

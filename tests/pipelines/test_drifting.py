@@ -12,6 +12,8 @@ import rasterio
 from drawn_job import NORTH, ROLES, WEST, write_scene
 
 from pipelines.drifting import sampled, sites_of, strange_ground
+from pipelines.engine.executor import Pool
+from pipelines.engine.parcels import as_ref
 from survey.api import load_model
 from survey.imagery.scene import Imagery, open_scene
 
@@ -30,7 +32,8 @@ def scene_of(path, **imagery):
 
 
 def said_of(model, *scenes):
-    return list(strange_ground(SimpleNamespace(model=model, scenes=[SimpleNamespace(scene=one) for one in scenes])))
+    opened = SimpleNamespace(model=model, scenes=[SimpleNamespace(scene=one) for one in scenes])
+    return strange_ground(opened, as_ref(None, model), Pool(1))
 
 
 def noise(side=1400, seed=0, bands=3):

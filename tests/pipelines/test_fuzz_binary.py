@@ -14,11 +14,13 @@ import rasterio.shutil
 from drawn_job import draw_pixels, write_scene
 from drawn_labels import write_labels, write_site
 
+from pipelines.engine.executor import Pool
 from pipelines.engine.journal import Journal
+from pipelines.engine.parcels import as_ref
 from pipelines.learn import Request, learn
 from pipelines.opening import open_job
 from pipelines.reopening import remember
-from pipelines.run import How, survey_job, survey_tiles
+from pipelines.run import How, Work, survey_job, survey_tiles
 from pipelines.walk import begin
 from survey.settings import read_job
 
@@ -51,7 +53,8 @@ def survey_pixels(job, watch):
     with Journal(job.job.output, job.job.name) as journal:
         begin(job, opened, journal)
         remember(job, opened, journal)
-        survey_tiles(job, opened, journal, How(workers=1), watch)
+        work = Work(as_ref(job.model.path, opened.model), Pool(1), lambda: 0)
+        survey_tiles(job, opened, journal, work, watch)
         journal.set("complete", True)
 
 

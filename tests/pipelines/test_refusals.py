@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 import os
 import warnings
+import zipfile
 
 import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
 import shapely
-from drawn_job import CRS, GSD, NORTH, WEST, district_boxes, draw_pixels, write_job, write_scene
+import skops.io
+from drawn_job import CRS, GSD, NORTH, ROLES, WEST, district_boxes, draw_pixels, write_job, write_scene
 from rasterio.errors import NotGeoreferencedWarning
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from survey.api import load_model
 
 
 def no_crs(path):
@@ -191,6 +197,25 @@ def test_a_model_that_is_none(drawn, survey, model):
     assert code == 1
     assert "other.survey-model" in one_paragraph(err)
     assert nothing_written(drawn.parent)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_model_that_no_worker_may_build(drawn, survey, model, workers):
+    assert survey("run", drawn, "--workers", 1)[0] == 0
+    journal, result = (drawn.parent / "out" / name for name in ("journal.sqlite", "survey.gpkg"))
+    before = journal.read_bytes(), result.read_bytes()
+    known = load_model(model, ROLES)
+    sly = make_pipeline(FunctionTransformer(os.getcwd), known.hazard)
+    with zipfile.ZipFile(model) as archive, zipfile.ZipFile(drawn.parent / "sly.survey-model", "w") as other:
+        for name in archive.namelist():
+            other.writestr(name, skops.io.dumps(sly) if name == "hazard.skops" else archive.read(name))
+    drawn.write_text(drawn.read_text().replace(model.as_posix(), "sly.survey-model"))
+    for command in (("run", drawn, "--workers", workers), ("plan", drawn)):
+        code, _, err = survey(*command)
+        assert code == 1
+        assert "not trusted" in one_paragraph(err)
+    # What was surveyed before is not lost for a model that is refused.
+    assert (journal.read_bytes(), result.read_bytes()) == before
 
 
 def test_the_folder_of_another_job(drawn, survey, tmp_path):

@@ -15,7 +15,7 @@ from results import assert_same, layers_of, leftovers
 from pipelines.run import How, survey_job
 from survey.api import load_model
 from survey.detection.features import parts_of
-from survey.memory.modelfile import Judges, save_model
+from survey.memory.judges import Judges, save_model
 from survey.settings import read_job
 
 ROOT = Path(__file__).parents[2]

@@ -30,7 +30,7 @@ from survey.errors import ModelError
 from survey.memory.audit import Policy
 from survey.memory.committee import Committee, networks_of
 from survey.memory.examples import open_memory
-from survey.memory.modelfile import load_file, load_model
+from survey.memory.judges import load_file, load_model
 from survey.memory.register import open_register
 from survey.memory.training import Training
 
