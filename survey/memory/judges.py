@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import skops.io
 from numpy.typing import NDArray
 from sklearn.neural_network import MLPClassifier
 
 from survey.errors import ModelError
-from survey.memory.estimators import built
+from survey.memory.estimators import built, stored
 from survey.memory.modelfile import (
     ELDER,
     PROTOCOL,
@@ -75,12 +74,12 @@ def save_model(path: Path, judges: Judges, card: Mapping[str, Any], reference: N
     }
     parts = {
         "card.json": json.dumps({"protocol": PROTOCOL, **card}, indent=1, sort_keys=True).encode(),
-        "hazard.skops": skops.io.dumps(judges.hazard),
-        "namer.skops": skops.io.dumps(judges.namer),
+        "hazard.skops": stored(judges.hazard),
+        "namer.skops": stored(judges.namer),
         "reference.json": json.dumps(answers).encode(),
     }
     if judges.sieve is not None:
-        parts[SIEVE] = skops.io.dumps(judges.sieve)
+        parts[SIEVE] = stored(judges.sieve)
     write_parts(path, parts)
 
 
@@ -155,7 +154,7 @@ def _ask_reference(path: Path, model: Model, reference: Mapping[str, Any]) -> No
         inputs = np.asarray(reference["inputs"], dtype=np.float32)
         expectations = [np.asarray(reference[key], dtype=float) for key in ("hazard", "namer")]
         answers = (model.hazard.predict_proba(inputs)[:, 1], model.namer.predict_proba(inputs))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"Model {path} cannot answer its reference inputs ({error}). Refused.") from error
     for answer, expected in zip(answers, expectations, strict=True):
         if answer.shape != expected.shape or not np.allclose(answer, expected, atol=_TOLERANCE):

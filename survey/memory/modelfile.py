@@ -25,7 +25,9 @@ from survey.errors import LayerError, ModelError
 from survey.hazards import HazardClass, admit
 from survey.memory.card import unusable_field
 
-PROTOCOL = 1
+PROTOCOL = 2
+"""Of files that are written: boosted trees as one table. Of 1 they were an object each."""
+READABLE = (1, 2)
 ELDER = "elder.survey-model"
 SIEVE = "sieve.skops"
 _MOST_GENERATIONS = 3
@@ -253,8 +255,9 @@ def described(path: Path, parts: Mapping[str, bytes], generation: int = 1) -> Mo
     if generation > _MOST_GENERATIONS:
         raise ModelError(f"Model {path} stands on more than {_MOST_GENERATIONS} models before it. Train it anew.")
     card = parse(path, "card.json", parts["card.json"])
-    if card.get("protocol") != PROTOCOL:
-        raise ModelError(f"Model {path} has protocol {card.get('protocol')!r}; this version reads {PROTOCOL}.")
+    if card.get("protocol") not in READABLE:
+        known = " and ".join(map(str, READABLE))
+        raise ModelError(f"Model {path} has protocol {card.get('protocol')!r}; this version reads {known}.")
     _refuse_card(path, card)
     digest = hashlib.sha256()
     for name in (*_PARTS[:3], *([SIEVE] if SIEVE in parts else [])):

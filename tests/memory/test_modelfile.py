@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 import os
 import pickle
@@ -16,6 +17,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from survey.errors import ModelError
 from survey.memory.committee import Committee, fit_network
+from survey.memory.estimators import _as_table, stored
 from survey.memory.judges import Judges, load_model, save_model
 from survey.memory.modelfile import shipped_models
 from survey.memory.training import Training, fit
@@ -92,7 +94,7 @@ def test_round_trip(whole, fitted, table, changed):
     assert not list(whole.parent.glob("*.part"))
     # Another compression is the same model; another card is not.
     assert load_model(changed(), ROLES).digest == model.digest
-    card = json.dumps({"protocol": 1, **CARD, "version": "small-2"})
+    card = json.dumps({"protocol": 2, **CARD, "version": "small-2"})
     assert load_model(changed(card__json=card), ROLES).digest != model.digest
 
 
@@ -161,7 +163,58 @@ def test_a_damaged_card(changed, card):
 
 
 def test_another_protocol(changed):
-    refused(changed(card__json=json.dumps({"protocol": 2, **CARD})), "protocol 2")
+    refused(changed(card__json=json.dumps({"protocol": 3, **CARD})), "protocol 3; this version reads 1 and 2")
+
+
+def test_a_file_of_before_is_read(changed, fitted, table):
+    parts = {f"{name}__skops": skops.io.dumps(getattr(fitted, name)) for name in ("hazard", "namer")}
+    model = load_model(changed(card__json=json.dumps({"protocol": 1, **CARD}), **parts), ROLES)
+    for name in ("hazard", "namer"):
+        asked = getattr(model, name).predict_proba(table[0])
+        assert asked.tobytes() == getattr(fitted, name).predict_proba(table[0]).tobytes()
+
+
+def test_trees_are_kept_as_one_table(whole, fitted):
+    with zipfile.ZipFile(whole) as archive, zipfile.ZipFile(io.BytesIO(archive.read("namer.skops"))) as namer:
+        trees = sum(map(len, fitted.namer._predictors))
+        assert trees == 60
+        assert sum(name.endswith(".npy") for name in namer.namelist()) < trees
+    # What is stored is as it was.
+    assert all(isinstance(tree.nodes, np.ndarray) for stage in fitted.namer._predictors for tree in stage)
+
+
+def other_table(**change):
+    def tamper(trees):
+        table = _as_table(trees._predictors)
+        trees._predictors = table | {key: make(table[key]) for key, make in change.items()}
+
+    return tamper
+
+
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        other_table(sizes=lambda sizes: sizes + 1),
+        other_table(sizes=lambda sizes: sizes.astype(float)),
+        other_table(sizes=lambda sizes: sizes.ravel()),
+        other_table(sizes=lambda sizes: np.where(np.arange(sizes.size).reshape(sizes.shape) == 0, -1, sizes)),
+        other_table(nodes=lambda nodes: nodes[:-1]),
+        other_table(nodes=lambda nodes: nodes["value"].copy()),
+        other_table(nodes=lambda nodes: nodes.tolist()),
+        lambda trees: setattr(trees, "_predictors", {}),
+    ],
+)
+def test_a_table_of_trees_that_does_not_fit_together(changed, fitted, tamper):
+    other = copy.deepcopy(fitted.hazard)
+    tamper(trees_of(other))
+    refused(changed(hazard__skops=skops.io.dumps(other)), "do not fit together")
+
+
+def test_trees_of_another_number_a_stage(changed, fitted):
+    other = copy.deepcopy(fitted.namer)
+    table = _as_table(other._predictors)
+    other._predictors = table | {"sizes": table["sizes"].reshape(1, -1)}
+    refused(changed(namer__skops=skops.io.dumps(other)), "cannot answer")
 
 
 def test_a_type_that_is_not_trusted(changed, fitted):
@@ -216,18 +269,20 @@ def tampered(estimator, change):
     return other
 
 
+@pytest.mark.parametrize("store", [skops.io.dumps, stored])
 @pytest.mark.parametrize("part", ["hazard", "namer"])
 @pytest.mark.parametrize("change", [out_of_range, cycle, meeting, strange_feature, strange_group])
-def test_a_tampered_tree(changed, fitted, part, change):
-    data = skops.io.dumps(tampered(getattr(fitted, part), change))
+def test_a_tampered_tree(changed, fitted, part, change, store):
+    data = store(tampered(getattr(fitted, part), change))
     refused(changed(**{f"{part}__skops": data}), "Refused")
 
 
-def test_a_tree_without_a_node(changed, fitted):
+@pytest.mark.parametrize("store", [skops.io.dumps, stored])
+def test_a_tree_without_a_node(changed, fitted, store):
     other = copy.deepcopy(fitted.hazard)
     first = trees_of(other)._predictors[0][0]
     first.nodes = first.nodes[:0]
-    refused(changed(hazard__skops=skops.io.dumps(other)), "without a root")
+    refused(changed(hazard__skops=store(other)), "without a root")
 
 
 def test_a_tampered_tree_deep_inside(changed, fitted):
