@@ -19,8 +19,9 @@ from survey.imagery.tiles import Tile
 from survey.imagery.trust import held_open
 from survey.imagery.visibility import CellBlock, Visibility, assess_cells, join_cells, reach_pixels
 
-# Rows that are read at once: pixels of a whole tile would be a third of all the memory it takes.
-_SLAB = 768
+# Rows that are read at once, a multiple of the usual blocks of files: pixels of a whole tile would be a third of all
+# the memory it takes.
+_SLAB = 1024
 
 Window = tuple[int, int, int, int]
 Reader = Callable[[Scene, int, Window, Sequence[Role]], tuple[Chip, tuple[Unread, ...]]]
@@ -86,10 +87,15 @@ def look_at(
     valid = np.empty((row1 - row0, col1 - col0), bool)
     cells: list[CellBlock] = []
     samples: list[Sample] = []
+    lost: list[Unread] = []
     unread: list[Unread] = []
+    chip: Chip | None = None
     with held_open():
         for rows, reach in _slabs(window, a_pass):
-            chip, lost = read(scene, a_pass.level, (*reach, col0, col1), roles)
+            known = reach[0] if chip is None else chip.row + chip.valid.shape[0]
+            fresh, more = read(scene, a_pass.level, (known, reach[1], col0, col1), roles)
+            chip = fresh if chip is None else _continued(chip, fresh, reach[0])
+            lost += more
             # What is lost in the rows around is told by the slab that they belong to.
             unread += [part for one in lost if (part := _of_rows(one, rows)) is not None]
             filled = fill_invalid(chip.pixels, chip.valid, a_pass.multiple)
@@ -106,15 +112,29 @@ def look_at(
     return Looked(octaves, valid, (row0, col0), join_cells(cells), tuple(unread), join_samples(samples))
 
 
+def _continued(above: Chip, below: Chip, row0: int) -> Chip:
+    """Rows of a chip from ``row0`` on, and those of the chip that lies right below it."""
+    kept = above.row + above.valid.shape[0] - row0
+    height, width = kept + below.valid.shape[0], below.valid.shape[1]
+    # In memory as what was read: bands apart, or pixel by pixel.
+    pixels = np.empty_like(below.pixels, shape=(len(below.pixels), height, width))
+    pixels[:, :kept], pixels[:, kept:] = above.pixels[:, row0 - above.row :], below.pixels
+    return Chip(pixels, np.concatenate([above.valid[row0 - above.row :], below.valid]), row0, below.col, below.grid)
+
+
 def _slabs(window: Window, a_pass: Pass) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
     """Rows of a window in turn, and the rows that are read for them: means of neighbours and of cells reach further."""
-    row0, row1, _, _ = window
+    top, row1, _, _ = window
+    row0 = top
     step = -(-_SLAB // a_pass.multiple) * a_pass.multiple
     beyond = reach_pixels(a_pass.gsd_m) if a_pass.finest else 0
     beyond = max(1, -(-beyond // a_pass.multiple)) * a_pass.multiple
-    for top in range(row0, row1, step):
-        bottom = min(top + step, row1)
-        yield (top, bottom), (max(row0, top - a_pass.multiple), min(row1, bottom + beyond))
+    while top < row1:
+        # What is read ends where blocks do, so that none is decoded twice.
+        end = ((top + beyond) // step + 1) * step
+        bottom = min(end - beyond, row1)
+        yield (top, bottom), (max(row0, top - a_pass.multiple), min(end, row1))
+        top = bottom
 
 
 def _of_rows(lost: Unread, rows: tuple[int, int]) -> Unread | None:
