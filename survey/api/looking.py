@@ -90,12 +90,14 @@ def look_at(
     lost: list[Unread] = []
     unread: list[Unread] = []
     chip: Chip | None = None
+    averaged = a_pass.level >= len(scene.levels)
     with held_open():
         for rows, reach in _slabs(window, a_pass):
-            known = reach[0] if chip is None else chip.row + chip.valid.shape[0]
+            # Blocks of the file are still at hand for rows around a slab; means of full pixels are not.
+            known = chip.row + chip.valid.shape[0] if chip is not None and averaged else reach[0]
             fresh, more = read(scene, a_pass.level, (known, reach[1], col0, col1), roles)
-            chip = fresh if chip is None else _continued(chip, fresh, reach[0])
-            lost += more
+            chip = _continued(chip, fresh, reach[0]) if chip is not None and averaged else fresh
+            lost = [*lost, *more] if averaged else list(more)
             # What is lost in the rows around is told by the slab that they belong to.
             unread += [part for one in lost if (part := _of_rows(one, rows)) is not None]
             filled = fill_invalid(chip.pixels, chip.valid, a_pass.multiple)
