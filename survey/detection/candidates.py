@@ -83,13 +83,13 @@ def strength_of(octave: NDArray[np.uint8], diameter_px: float, block: int = BLOC
     block : int
         Side of the blocks that clutter is averaged in.
     """
-    rows, cols, bands = octave.shape
+    rows, cols, _ = octave.shape
     small = (cols // block, rows // block)
     planes = []
     total = np.zeros((rows, cols), np.float32)
-    for band in range(bands):
+    for band in cv2.split(octave):
         # Blurred as bytes it would cost less, but be rounded by where a row begins.
-        image = octave[..., band].astype(np.float32)
+        image = band.astype(np.float32)
         plane = _blur(image, _CENTRE * diameter_px)
         plane -= _blur(image, _SURROUND * diameter_px)
         clutter: Any = cv2.resize(np.abs(plane, out=image), small, interpolation=cv2.INTER_AREA)
