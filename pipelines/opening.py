@@ -51,8 +51,11 @@ class OpenScene:
         return next(one for one in self.passes if one.finest)
 
     def tiles(self, tiling: Tiling) -> Iterator[tuple[Pass, Tile]]:
-        """Yield the tiles of every pass that touch the region."""
-        yield from pieces(self.scene, self.passes, tiling, self.region)
+        """Yield the tiles of every pass that touch the region, those of the coarsest first.
+
+        Where a file has no overviews a coarse tile is made of many pixels, and what takes long is better begun early.
+        """
+        yield from pieces(self.scene, self.passes[::-1], tiling, self.region)
 
 
 @dataclass(frozen=True)

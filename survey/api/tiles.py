@@ -91,7 +91,7 @@ def passes(scene: Scene, model: ModelFile, detection: Detection) -> tuple[Pass, 
 def pieces(
     scene: Scene, planned: Sequence[Pass], tiling: Tiling, region: shapely.Geometry
 ) -> Iterator[tuple[Pass, Tile]]:
-    """Yield the tiles of every pass that touch a region, those of coarse passes first.
+    """Yield the tiles of every pass that touch a region.
 
     Parameters
     ----------
@@ -108,8 +108,7 @@ def pieces(
     # all cells that touch the region, and of the cells around those.
     gsd_m = next(one.gsd_m for one in planned if one.finest)
     reach = region.buffer(4 * cell_pixels(gsd_m) * gsd_m * unit_per_m, quad_segs=2)
-    # Where a file has no overviews a coarse tile is made of many pixels; what takes long is better begun early.
-    for a_pass in reversed(planned):
+    for a_pass in planned:
         for tile in cut(level_grid(scene, a_pass.level), a_pass.level, tiling, reach):
             yield a_pass, tile
 
