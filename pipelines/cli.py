@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import inspect
 import logging
 import sys
@@ -124,6 +125,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         typer.echo("survey: stopped at once; what was done is kept, run the same command to go on.", err=True)
         sys.exit(130)
+    finally:
+        if arguments is None:
+            # Before it ends the interpreter would look through all there is for cycles: a fifth of a second.
+            gc.freeze()
 
 
 if __name__ == "__main__":

@@ -37,10 +37,12 @@ def command(
 
     Example: survey run data/sample/job.toml --workers 2
     """
-    from pipelines.engine.executor import set_limits
+    from pipelines.engine.executor import begin_loading, set_limits
 
     # Before the libraries that read them are loaded.
     set_limits()
+    if cluster is None and workers != 1:
+        begin_loading({"job": str(job)})
     from pipelines.engine.journal import set_aside
     from pipelines.progress import watch_for
     from survey.settings import read_job
@@ -102,7 +104,7 @@ def survey_job(job: Job, how: How, watch: Watch) -> Summary:
     set_limits()
     if how.cluster is None and (how.workers or job.execution.workers) != 1:
         path = job.model.path
-        begin_loading(None if path is None else str(path), tuple(job.imagery.bands or ("red", "green", "blue")))
+        begin_loading({"model": None if path is None else str(path), "roles": list(job.imagery.bands or ())})
     from pipelines.drifting import strange_ground
     from pipelines.engine.journal import Journal
     from pipelines.engine.parcels import as_ref

@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from concurrent.futures.process import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ R = TypeVar("R")
 
 _PRELOADED = ["pipelines.engine.warm"]
 AHEAD = "SURVEY_LOADED_AHEAD"
-"""Environment variable that tells the server which model to load: path and band roles, JSON."""
+"""Environment variable that tells the server which model to load, JSON."""
 _BACK_OFF_S = 0.25
 _LONGEST_BACK_OFF_S = 10.0
 _IN_FLIGHT_PER_WORKER = 2
@@ -140,20 +140,19 @@ def open_executor(pool: Pool) -> Iterator[Callable[[], Executor]]:
             opened.pop().shutdown(wait=True, cancel_futures=True)
 
 
-def begin_loading(path: str | None, roles: Sequence[str]) -> None:
+def begin_loading(ahead: Mapping[str, Any]) -> None:
     """Start the server that workers are forked from: it loads libraries and model while this process loads its own.
 
     Parameters
     ----------
-    path : str, optional
-        Of the model; default the shipped one that fits.
-    roles : sequence of str
-        Band roles of the imagery, as far as they are known yet.
+    ahead : mapping
+        What :mod:`pipelines.engine.warm` loads the model of: ``job``, a job file; or ``model``, a path or None, and
+        ``roles``, the band roles of the imagery.
     """
     if _default_method() == "forkserver":
         from multiprocessing import forkserver
 
-        os.environ[AHEAD] = json.dumps([path, list(roles)])
+        os.environ[AHEAD] = json.dumps(dict(ahead))
         multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOADED)
         forkserver.ensure_running()
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import shapely
 
 from survey.api import Model, ModelFile, Pass, Scene, load_model, survey_damaged_tile, survey_tile
-from survey.errors import JournalError, ModelError, SurveyError
+from survey.errors import JournalError, ModelError
 from survey.imagery.salvage import Unread
 from survey.imagery.samples import Sample
 from survey.imagery.tiles import Tile
@@ -113,12 +113,14 @@ def survey_one(task: Task) -> Parcel:
 
 
 def load_ahead(path: str | None, roles: Sequence[str]) -> None:
-    """Load the model that jobs will likely ask for, before this process makes workers: they then share it."""
-    try:
-        model = load_model(path, roles)
-    except SurveyError:
-        # Whoever asks for it will be told.
-        return
+    """Load the model that a job will ask for, before this process makes workers: they then share it.
+
+    Raises
+    ------
+    ModelError
+        It is refused.
+    """
+    model = load_model(path, roles)
     _AHEAD[None if path is None else model.path, model.digest] = model
 
 

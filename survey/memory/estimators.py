@@ -63,7 +63,10 @@ def _as_table(stages: list[list[TreePredictor]]) -> Any:
 def _as_trees(path: Path, table: Mapping[str, Any]) -> list[list[TreePredictor]]:
     nodes, sizes = table.get("nodes"), table.get("sizes")
     if not (isinstance(nodes, np.ndarray) and isinstance(sizes, np.ndarray) and _fit_together(nodes, sizes)):
-        raise ModelError(f"Model {path} holds trees that do not fit together (tampered or damaged). Refused.")
+        raise ModelError(
+            f"Model {path} holds trees that do not fit together (tampered, damaged, or of another scikit-learn). "
+            "Refused."
+        )
     parts = iter(np.split(np.ascontiguousarray(nodes), np.cumsum(sizes.ravel())[:-1]))
     none = np.zeros((0, 8), np.uint32)
     return [[TreePredictor(next(parts), none, none) for _ in stage] for stage in sizes]

@@ -73,7 +73,7 @@ def save_model(path: Path, judges: Judges, card: Mapping[str, Any], reference: N
         "namer": judges.namer.predict_proba(reference).tolist(),
     }
     parts = {
-        "card.json": json.dumps({"protocol": PROTOCOL, **card}, indent=1, sort_keys=True).encode(),
+        "card.json": json.dumps({**card, "protocol": PROTOCOL}, indent=1, sort_keys=True).encode(),
         "hazard.skops": stored(judges.hazard),
         "namer.skops": stored(judges.namer),
         "reference.json": json.dumps(answers).encode(),

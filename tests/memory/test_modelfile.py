@@ -166,12 +166,16 @@ def test_another_protocol(changed):
     refused(changed(card__json=json.dumps({"protocol": 3, **CARD})), "protocol 3; this version reads 1 and 2")
 
 
-def test_a_file_of_before_is_read(changed, fitted, table):
+def test_a_file_of_before_is_read(changed, fitted, table, tmp_path):
     parts = {f"{name}__skops": skops.io.dumps(getattr(fitted, name)) for name in ("hazard", "namer")}
     model = load_model(changed(card__json=json.dumps({"protocol": 1, **CARD}), **parts), ROLES)
     for name in ("hazard", "namer"):
         asked = getattr(model, name).predict_proba(table[0])
         assert asked.tobytes() == getattr(fitted, name).predict_proba(table[0]).tobytes()
+    # Written again it is of today.
+    again = tmp_path / "again.survey-model"
+    save_model(again, Judges(model.hazard, model.namer), model.card, table[0][:8])
+    assert load_model(again, ROLES).card["protocol"] == 2
 
 
 def test_trees_are_kept_as_one_table(whole, fitted):
