@@ -5,13 +5,17 @@ from __future__ import annotations
 import gc
 import json
 import os
+import signal
 from collections.abc import Mapping
 from typing import Any
 
-from pipelines.engine.executor import AHEAD
-from pipelines.engine.parcels import load_ahead
-from survey.errors import SurveyError
-from survey.settings import read_job
+# Whoever stops a run at the keyboard asks the coordinator, while this loads, too.
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+from pipelines.engine.executor import AHEAD  # noqa: E402
+from pipelines.engine.parcels import load_ahead  # noqa: E402
+from survey.errors import SurveyError  # noqa: E402
+from survey.settings import read_job  # noqa: E402
 
 _USUAL = ("red", "green", "blue")
 
