@@ -136,7 +136,7 @@ def sentences(told: dict[str, Any]) -> str:
         *(f"  {_evidence(one)}" for one in told["evidence"]),
         f"  Land class {area['land_class']}: {area['land_class_reason']}",
         f"  Density {area['density_per_ha']:.2f} items per hectare ({area['density_low']:.2f} to "
-        f"{area['density_high']:.2f}), class {area['density_class']}; the interval touches {area['class_range']}.",
+        f"{area['density_high']:.2f}), class {area['density_class']}; the interval {_touched(area)}.",
         f"  {_seen(area)}",
         f"  Outline: {area['delineation']}, fade-out {area['fadeout_m']:g} m ({area['fadeout_rule']}).",
         "",
@@ -162,6 +162,11 @@ def sentences(told: dict[str, Any]) -> str:
     lines += [f"  {one['rule']}: asked {one['conditions']}; told {one['facts'] or 'nothing'}" for one in rest]
     lines += ["", str(area["residual_note"])]
     return "\n".join(lines)
+
+
+def _touched(area: dict[str, Any]) -> str:
+    same = area["class_range"] == area["density_class"]
+    return "stays in it" if same else f"touches {area['class_range']}"
 
 
 def _days(area: dict[str, Any]) -> str:

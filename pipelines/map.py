@@ -36,7 +36,7 @@ def command(
     from pipelines.reopening import journal_of, reopened
     from survey.settings import read_job
 
-    read = read_job(job)
+    read = read_job(job, reads_imagery=False)
     watch = watch_for(as_json=as_json)
     with journal_of(read) as journal:
         opened = reopened(read, journal)

@@ -235,8 +235,8 @@ def clock(seconds: float) -> str:
 
 
 def _opening(walk: Walk, workers: int) -> str:
-    before = f", {walk.done_ha:.2f} ha done before" if walk.done_px else ""
-    return f"{walk.left} tiles to survey, {walk.total_ha:.2f} ha{before}, {workers} worker(s)."
+    before = f", {walk.done_ha:.2f} ha done before" if walk.done_ha else ", some done before" if walk.done_px else ""
+    return f"{walk.left} tile{'s' * (walk.left != 1)} to survey, {walk.total_ha:.2f} ha{before}, {workers} worker(s)."
 
 
 def show(summary: Summary) -> None:

@@ -22,7 +22,7 @@ def command(
     """
     from survey.settings import read_job
 
-    status = status_of(read_job(job))
+    status = status_of(read_job(job, reads_imagery=False))
     if as_json:
         typer.echo(json.dumps(status, indent=2))
         return

@@ -159,8 +159,8 @@ def run_record(
 
 DISCLAIMER = (
     "A detection is an indication, not evidence, until a person has verified it. Ground where nothing was detected "
-    "is not free of explosive hazards: what the imagery could not show is listed under coverage. Hazard areas and "
-    "methods are proposals to the mine action authority, which alone decides."
+    "is not free of explosive hazards: what the imagery could not show is counted apart, as not assessable or not "
+    "analysed. Hazard areas and methods are proposals to the mine action authority, which alone decides."
 )
 """Said wherever results are shown."""
 

@@ -190,7 +190,7 @@ class Job(BaseModel):
         )
 
 
-def read_job(path: str | Path) -> Job:
+def read_job(path: str | Path, *, reads_imagery: bool = True) -> Job:
     """Read a job file.
 
     Parameters
@@ -198,12 +198,14 @@ def read_job(path: str | Path) -> Job:
     path : str or Path
         TOML. Paths inside are relative to its folder; patterns in ``[imagery] paths`` are expanded,
         sorted and freed of duplicates; ``/vsi...`` paths and addresses are left as they are.
+    reads_imagery : bool
+        Whether the imagery has to be at hand; if not, a pattern that matches no file stays a pattern.
 
     Raises
     ------
     JobError
         The file cannot be read or is no TOML, a key is unknown or missing, a value has the wrong type or
-        lies outside its range, or a pattern matches no file.
+        lies outside its range, or a pattern matches no file where imagery has to be at hand.
     """
     path = Path(path)
     try:
@@ -225,7 +227,7 @@ def read_job(path: str | Path) -> Job:
     folder = path.absolute().parent
     try:
         located = _located(job, folder)
-        paths = _expanded(job.imagery.paths, folder, path)
+        paths = _expanded(job.imagery.paths, folder, path, reads_imagery=reads_imagery)
     except JobError:
         raise
     except (OSError, ValueError, RuntimeError) as error:
@@ -267,7 +269,7 @@ def _normal(path: Path) -> Path:
     return Path(os.path.normpath(path))
 
 
-def _expanded(patterns: Sequence[str], folder: Path, job_file: Path) -> tuple[str, ...]:
+def _expanded(patterns: Sequence[str], folder: Path, job_file: Path, *, reads_imagery: bool) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for number, pattern in enumerate(patterns, start=1):
         if holds_secret(pattern):
@@ -285,6 +287,8 @@ def _expanded(patterns: Sequence[str], folder: Path, job_file: Path) -> tuple[st
             found[full] = None
             continue
         matches = sorted(name for name in glob.glob(full, recursive=True) if Path(name).is_file())
+        if not matches and not reads_imagery:
+            matches = [full]
         if not matches:
             raise JobError(
                 f"{job_file}: [imagery] paths names {pattern!r}, which matches no file in {folder}. "

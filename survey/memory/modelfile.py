@@ -332,6 +332,11 @@ def unpack(path: Path, source: io.BytesIO | None = None) -> dict[str, bytes]:
             if sum(sizes.values()) > _LARGEST_BYTES:
                 raise ModelError(f"{path} is too large for a model file of this product. Choose another.")
             return {name: archive.read(name) for name in named}
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"Model {path} cannot be read: there is no such file. Name a model file or a register, or none to use the "
+            "model that comes with the package."
+        ) from error
     except _UNREADABLE as error:
         if isinstance(error, ModelError):
             raise

@@ -83,8 +83,12 @@ def test_map_needs_no_imagery_and_takes_new_settings(drawn, survey, tmp_path):
     assert survey("run", drawn, "--workers", 1)[0] == 0
     shutil.copytree(tmp_path / "out", tmp_path / "before")
     (tmp_path / "a.tif").rename(tmp_path / "away")
-    drawn.write_text(drawn.read_text().replace('"*.tif"', '"a.tif"'))
-    assert survey("map", drawn)[0] == 0
+    assert '"*.tif"' in drawn.read_text()
+    assert survey("map", drawn)[0] == survey("status", drawn)[0] == 0
+    for command in ("plan", "run"):
+        code, _, err = survey(command, drawn)
+        assert code == 2
+        assert "matches no file" in err
     assert_same(tmp_path / "before", tmp_path / "out")
     drawn.write_text(drawn.read_text() + "\n[density]\nmedium_per_ha = 2.0\n")
     code, out, _ = survey("map", drawn, "--json")
