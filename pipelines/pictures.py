@@ -14,7 +14,7 @@ import pyproj
 from numpy.typing import NDArray
 
 from survey.errors import ImageryError
-from survey.imagery.chips import read_chip
+from survey.imagery.salvage import salvage_chip
 from survey.imagery.scene import Role, Scene
 from survey.imagery.trust import held_open
 
@@ -66,7 +66,10 @@ def _chip(scene: Scene, col: float, row: float, length_m: float) -> bytes:
     half = max(4, round(across / 2 ** (level + 1)))
     middle_row, middle_col = int(row / 2**level), int(col / 2**level)
     window = (middle_row - half, middle_row + half, middle_col - half, middle_col + half)
-    chip = read_chip(scene, level, window, shown_roles(scene.roles))
+    # What lies beside blocks that cannot be read is shown as far as it can be: someone has to judge it.
+    chip, unread = salvage_chip(scene, level, window, shown_roles(scene.roles))
+    if unread and not chip.valid.any():
+        raise ImageryError(f"{unread[0].reason}.")
     side = max(_CHIP_PX, 2 * half)
     colours = cv2.resize(as_colours(chip.pixels), (side, side), interpolation=cv2.INTER_NEAREST)
     return png_of(colours)

@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import geopandas as gpd
 import numpy as np
+import pyproj
 import pytest
 import rasterio
 from drawn_job import ROLES, draw_pixels, write_scene
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.pictures import chips_of
 from survey.api import looking
 from survey.detection.scales import plan_passes
 from survey.imagery import chips
@@ -53,6 +57,24 @@ def planned(scene):
     fine, coarse = plan_passes(scene.grid.gsd_m, SCALES)
     assert (fine.level, coarse.level) == (0, 2)
     return replace(fine, sampled=7), coarse
+
+
+def test_an_object_beside_blocks_that_cannot_be_read_has_a_picture(scene, spoilt, caplog):
+    a, _, c, _, e, f = scene.grid.transform
+    to_degrees = pyproj.Transformer.from_crs(scene.grid.crs, "EPSG:4326", always_xy=True)
+    # Right above the first spoilt block, and in the middle of it.
+    lon, lat = to_degrees.transform(np.full(2, c + 380.5 * a), f + np.array([250.5, 384.5]) * e)
+    table = {"object_id": ["above", "within"], "lon": lon, "lat": lat}
+    table |= {"image": "a.tif", "probability": 0.7, "length_m": 0.3}
+    objects = gpd.GeoDataFrame(table, geometry=gpd.points_from_xy(lon, lat), crs="EPSG:4326")
+    whole, some = chips_of(objects, [scene]), chips_of(objects, [spoilt])
+    assert (set(whole), set(some)) == ({"above", "within"}, {"above"})
+    assert "No picture of object within" in caplog.text
+    shown, before = (cv2.imdecode(np.frombuffer(one["above"], np.uint8), cv2.IMREAD_COLOR) for one in (some, whole))
+    assert shown.shape == before.shape
+    half = len(shown) // 2
+    assert np.array_equal(shown[:half], before[:half])
+    assert not shown[-10:].any()
 
 
 def looked_at(scene, a_pass, tile, read=looking.whole_chip):
