@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,7 +42,8 @@ def command(
 
     # Before the libraries that read them are loaded.
     set_limits()
-    if cluster is None and workers != 1:
+    if cluster is None and (workers or _workers_asked_for(job)) != 1:
+        # As survey_job does, but before what reads the job is loaded.
         begin_loading({"job": str(job)})
     from pipelines.engine.journal import set_aside
     from pipelines.progress import watch_for
@@ -59,6 +61,14 @@ def command(
         watch.said(f"Stopped; nothing is lost. Run the same command again to go on: survey run {job}")
     watch.finished(summary)
     raise typer.Exit(summary.exit_code)
+
+
+def _workers_asked_for(job: Path) -> Any:
+    """``[execution] workers`` of a job file; None where it has none, or cannot be read, which its reader tells."""
+    try:
+        return tomllib.loads(job.read_text(encoding="utf-8"))["execution"]["workers"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 @dataclass(frozen=True)
