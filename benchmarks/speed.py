@@ -1,12 +1,15 @@
 """How long a survey takes against only reading the same file, and against a plain per-pixel forest.
 
-    python benchmarks/speed.py --data DIR [--mpx 100] [--only NAME...] [--rounds 3] [--write docs/performance-table.md]
+    python benchmarks/speed.py --data DIR [--mpx 100] [--only NAME...] [--formats NAME...] [--rounds 3] [--write FILE]
 
 Rasters are made of the natural colour photographs in ``DIR/brighton`` (mirrored and joined, taken to be of 2.5, 0.8 or
-10 cm), with mines or craters drawn into them, once with much clutter beside them, as a JPEG COG and as OpenDroneMap
-writes orthophotos (RGBA, deflate, predictor 2, tiles of 512). Raw reading of every block and the survey take turns with
-the same number of processes; medians are shown, and the recall of the drawn, unoccluded objects on that very raster:
-what finds nothing is not fast.
+10 cm), with mines or craters drawn into them, once with much clutter beside them: as a JPEG COG, as OpenDroneMap writes
+orthophotos (RGBA, deflate, predictor 2, tiles of 512), and uncompressed. Raw reading of every block and ``survey run``
+as a command of its own take turns, with the same number of processes; medians are shown: of the whole command, from
+its start to the GeoPackage, report and project, and of its pixel plane, from tiles laid out to the last one recorded.
+Memory, of all processes with shared pages counted once, is that of one more run, for looking takes time. Beside them
+is the recall of the drawn, unoccluded objects on that very raster, with its 90 % interval (Wilson): what finds nothing
+is not fast.
 """
 
 from __future__ import annotations
@@ -31,8 +34,9 @@ from rasterio.shutil import copy
 from rasterio.transform import from_origin
 from rasterio.windows import Window
 from sklearn.ensemble import RandomForestClassifier
+from watching import MIB, Watched, run
 
-from pipelines.grounds import CRS, NORTH, WEST, detections_of, survey_files
+from pipelines.grounds import CRS, NORTH, WEST, detections_of, write_job
 from survey.memory.comparison import Evaluating
 from survey.memory.evaluation import evaluate
 from survey.synthetic.photograph import IntoSettings, Photo, draw_into, open_ground
@@ -43,6 +47,7 @@ FORMATS = {
     "JPEG COG": {"driver": "COG", "compress": "JPEG", "quality": 85, "blocksize": 512},
     "RGBA deflate": {"driver": "GTiff", "compress": "DEFLATE", "predictor": 2, "tiled": True,
                      "blockxsize": 512, "blockysize": 512},
+    "uncompressed": {"driver": "GTiff", "tiled": True, "blockxsize": 512, "blockysize": 512},
 }  # fmt: skip
 
 
@@ -142,12 +147,13 @@ def read_raw(path: Path, workers: int) -> float:
         return time.perf_counter() - start
 
 
-def survey_whole(ground: Ground, families: tuple[str, ...] | None, folder: Path) -> tuple[float, Path]:
-    """Seconds of a whole survey, from job file to GeoPackage, and the result."""
-    more = "" if families is None else f"[detection]\nfamilies = {list(families)}\n"
-    start = time.perf_counter()
-    result = survey_files(folder, [ground.path], RGB, None, more)
-    return time.perf_counter() - start, result
+def survey_once(ground: Ground, case: Case, folder: Path, workers: int, **looking: float | None) -> Watched:
+    """Survey the ground by the command, and say what was seen of it from outside; the result is in ``folder``."""
+    more = "" if case.families is None else f"[detection]\nfamilies = {list(case.families)}\n"
+    watched = run(write_job(folder, [ground.path], RGB, None, more), workers, **looking)
+    if watched.exit_code:
+        raise SystemExit(f"The survey in {folder} ended with code {watched.exit_code}.")
+    return watched
 
 
 def forest_loop(path: Path, mpx: float) -> float:
@@ -169,11 +175,20 @@ def forest_loop(path: Path, mpx: float) -> float:
 
 
 def recall_on(result: Path, ground: Ground, codes: tuple[str, ...]) -> str:
-    """Recall of unoccluded drawn mines among all detections of the very run that was timed, and how many there are."""
+    """Recall of unoccluded drawn objects among all detections of a run, with its interval, and how many there are."""
     open_ones = ground.labels[ground.labels["occlusion"].fillna(0) <= 0.05]
     detections, coverage = detections_of(result)
     report = evaluate(detections, open_ones, ground.reviewed, coverage, Evaluating(classes=(*codes, "unknown_object")))
-    return f"{report['recall_max']:.2f} of {report['n_truth']}"
+    recall, count = report["recall_max"], report["n_truth"]
+    low, high = wilson(recall, count)
+    return f"{recall:.2f} ({low:.2f}-{high:.2f}) of {count}"
+
+
+def wilson(share: float, count: int, z: float = 1.645) -> tuple[float, float]:
+    """Interval of a share that was counted (Wilson 1927); ``z`` of 1.645 is 90 %."""
+    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
+    return middle - half, middle + half
 
 
 def lines(options: argparse.Namespace, work: Path) -> Iterator[str]:
@@ -181,26 +196,32 @@ def lines(options: argparse.Namespace, work: Path) -> Iterator[str]:
     photos = sorted((options.data / "brighton").glob("*.tif"))
     for case in (CASES[name] for name in options.only):
         pixels, labels = joined(photos, options.mpx, case.gsd_m, case.objects, case.clutter)
-        for form in FORMATS:
+        for form in options.formats:
             ground = make_ground(work, form, pixels, labels, case.gsd_m)
-            raw, ours = [], []
-            for number in range(options.rounds):
+            raw, seen = [], []
+            for _ in range(options.rounds):
                 raw.append(read_raw(ground.path, options.workers))
-                seconds, result = survey_whole(ground, case.families, work / f"{case.name}-{form}-{number}")
-                ours.append(seconds)
-            one, whole = statistics.median(raw), statistics.median(ours)
+                with tempfile.TemporaryDirectory(dir=work) as folder:
+                    seen.append(survey_once(ground, case, Path(folder), options.workers, every_s=None))
+            with tempfile.TemporaryDirectory(dir=work) as folder:
+                looked = survey_once(ground, case, Path(folder), options.workers)
+                recall = recall_on(Path(folder) / "out" / "survey.gpkg", ground, tuple(case.objects))
+            read, plane, whole = (
+                statistics.median(values) for values in (raw, [a.pixels_s for a in seen], [a.seconds for a in seen])
+            )
+            rates = " | ".join(f"{ground.mpx / one:.1f}" for one in (read, plane, whole))
             yield (
-                f"| {case.name}, {100 * case.gsd_m:g} cm, {form} | {ground.mpx:.0f} | {ground.mpx / one:.1f} | "
-                f"{ground.mpx / whole:.1f} | {whole / one:.1f} | {recall_on(result, ground, tuple(case.objects))} | "
+                f"| {case.name}, {100 * case.gsd_m:g} cm, {form} | {ground.mpx:.0f} | {rates} | {plane / read:.1f} | "
+                f"{whole / read:.1f} | {recall} | {looked.peak('pss') / MIB:.0f} | "
                 f"{ground.mpx / whole / forest_loop(ground.path, 4.0):.0f} x |"
             )
             ground.path.unlink()
 
 
 HEADER = """\
-| what | Mpx | raw read, Mpx/s | survey end to end, Mpx/s | survey / raw read | recall of all emitted, open mines \
-| against a per-pixel forest |
-|---|---|---|---|---|---|---|"""
+| what | Mpx | raw read, Mpx/s | pixel plane, Mpx/s | end to end, Mpx/s | pixel plane / raw | end to end / raw \
+| recall of all emitted, open objects | memory of the pixel plane, MiB | against a per-pixel forest |
+|---|---|---|---|---|---|---|---|---|---|"""
 
 
 def main() -> None:
@@ -211,6 +232,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="*", choices=CASES, default=tuple(CASES))
+    parser.add_argument("--formats", nargs="*", choices=FORMATS, default=tuple(FORMATS))
     parser.add_argument("--write", type=Path, help="Markdown file for the table")
     options = parser.parse_args()
     table = [HEADER]

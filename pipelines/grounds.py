@@ -20,11 +20,8 @@ WEST, NORTH, APART_M, CRS = 600_000.0, 4_400_000.0, 400.0, "EPSG:32638"
 """Pictures are laid out in a row, far enough apart that none overlaps another."""
 
 
-def survey_files(folder: Path, files: Iterable[Path], bands: Iterable[str], model: Path | None, more: str = "") -> Path:
-    """Survey imagery inside a district around all of it; returns the result's GeoPackage.
-
-    ``more`` is added to the job file.
-    """
+def write_job(folder: Path, files: Iterable[Path], bands: Iterable[str], model: Path | None, more: str = "") -> Path:
+    """Write a job over imagery inside a district around all of it, ``more`` added to it; returns the job file."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [path.resolve() for path in files]
     outlines = []
@@ -42,7 +39,12 @@ def survey_files(folder: Path, files: Iterable[Path], bands: Iterable[str], mode
         f'bands = {{ {roles} }}\n[districts]\npath = "districts.geojson"\nname_field = "name"\ncode_field = "code"\n'
         f"{chosen}{more}"
     )
-    summary = survey_job(read_job(folder / "job.toml"), How(workers=2), Quiet())
+    return folder / "job.toml"
+
+
+def survey_files(folder: Path, files: Iterable[Path], bands: Iterable[str], model: Path | None, more: str = "") -> Path:
+    """Survey imagery inside a district around all of it; returns the result's GeoPackage."""
+    summary = survey_job(read_job(write_job(folder, files, bands, model, more)), How(workers=2), Quiet())
     if summary.exit_code:
         raise SurveyError(f"The survey in {folder} ended with code {summary.exit_code}.")
     return folder / "out" / "survey.gpkg"
