@@ -90,7 +90,9 @@ def run(
     """
     watched, start = Watched(), time.monotonic()
     command = [sys.executable, "-m", "pipelines.cli", "run", str(job), "--workers", str(workers), "--json"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    # Installed modules are compiled; here they are once a run has been, unless Python is told not to keep them.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPATH"] = str(ROOT)
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         seen = psutil.Process(process.pid)
         ended = threading.Event()
