@@ -1,9 +1,11 @@
 """How the time of a survey grows with area, objects, districts and workers.
 
-    python benchmarks/scaling.py --data DIR [--files 1 4 16 45] [--write docs/scaling-table.md]
+    python benchmarks/scaling.py --data DIR [--files 1 4 28 45 560] [--write docs/scaling-table.md]
 
 Files of 2.25 ha (natural colour photographs of ``DIR/brighton``, taken to be of 2.5 cm, with mines drawn in, as JPEG
-COGs) are laid side by side, as many as ``--files`` says. Times are of whole jobs, from job file to GeoPackage.
+COGs) are laid side by side, as many as ``--files`` says. Times are of whole jobs, from job file to GeoPackage; the
+exponent is from the first area of a gigapixel or more to the last. Dask workers are those of a cluster on this machine,
+which are there before the clock starts.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import geopandas as gpd
 import numpy as np
 import rasterio
 import shapely
+from distributed import LocalCluster
 from speed import joined, make_ground
 
 from pipelines.grounds import CRS
@@ -103,8 +106,9 @@ def lines(options: argparse.Namespace, work: Path) -> Iterator[str]:
         seconds, text = row("area", plain[:count])
         times.append(seconds)
         yield text
-    slope = math.log(times[-1] / times[-2]) / math.log(sizes[-1] / sizes[-2])
-    yield f"| exponent of area, last two | | | | | {slope:.2f} | |"
+    large = next(number for number, count in enumerate(sizes) if count * FILE_MPX >= 1000 or count == sizes[-2])
+    slope = math.log(times[-1] / times[large]) / math.log(sizes[-1] / sizes[large])
+    yield f"| exponent of area, {sizes[large]} to {sizes[-1]} files | | | | | {slope:.2f} | |"
     for density in (200.0, 1000.0):
         folder = work / f"dense-{density:g}"
         folder.mkdir()
@@ -113,16 +117,18 @@ def lines(options: argparse.Namespace, work: Path) -> Iterator[str]:
         yield row(f"{districts} districts", plain[:4], districts)[1]
     for workers in (1, 2):
         yield row(f"{workers} worker{'s' * (workers > 1)}", plain[:8], how=How(workers=workers))[1]
-    if options.cluster:
-        yield row("Dask cluster", plain[:8], how=How(cluster=options.cluster))[1]
+    for workers in (1, 2):
+        with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster:
+            how = How(cluster=cluster.scheduler_address)
+            row("not counted", plain[:1], how=how)
+            yield row(f"{workers} Dask worker{'s' * (workers > 1)}", plain[:8], how=how)[1]
 
 
 def main() -> None:
     """Measure, print the table and write it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--files", type=int, nargs="*", default=[1, 4, 16, 45], help="how many, two numbers at least")
-    parser.add_argument("--cluster", help="address of a Dask scheduler to measure, too")
+    parser.add_argument("--files", type=int, nargs="*", default=[1, 4, 28, 45, 560], help="at least two")
     parser.add_argument("--write", type=Path, help="Markdown file for the table")
     options = parser.parse_args()
     table = ["| what | files | ha | Gpx | objects shown | s | Mpx/s |", "|---|---|---|---|---|---|---|"]

@@ -201,6 +201,6 @@ def show(plan: dict[str, Any]) -> None:
     for path in plan["outside"]:
         console.print(f"Outside the districts, not read: {escape(path)}")
     console.print(
-        f"{plan['tiles']} tiles, about {clock(plan['estimate_seconds'])} with {plan['workers']} worker(s). "
-        f"Run it: survey run JOB"
+        f"{plan['tiles']} tiles, about {clock(plan['estimate_seconds'])} with {plan['workers']} "
+        f"worker{'s' * (plan['workers'] != 1)}. Run it: survey run JOB"
     )

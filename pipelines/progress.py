@@ -48,6 +48,7 @@ class _Count:
     def __init__(self, walk: Walk) -> None:
         self.done_px, self.total_px = walk.done_px, max(1, walk.total_px)
         self.done_ha, self.total_ha = walk.done_ha, walk.total_ha
+        self.anything = walk.left > 0  # or a finished job, run again, would tell of no sightings
         self.objects, self._start, self._first_px, self._first_ha = 0, time.monotonic(), walk.done_px, walk.done_ha
 
     def add(self, pixels: int, hectares: float, objects: int) -> None:
@@ -103,7 +104,7 @@ class Lines:
 
     def finished(self, summary: Summary) -> None:
         """Print the result."""
-        if self._count is not None:
+        if self._count is not None and self._count.anything:
             self.said(self._count.text())
         show(summary)
 
@@ -155,7 +156,7 @@ class Bar:
         """Take the bar away and print the result."""
         if self._progress is not None:
             self._progress.stop()
-        if self._count is not None:
+        if self._count is not None and self._count.anything:
             self.said(self._count.text())
         show(summary)
 
@@ -236,7 +237,10 @@ def clock(seconds: float) -> str:
 
 def _opening(walk: Walk, workers: int) -> str:
     before = f", {walk.done_ha:.2f} ha done before" if walk.done_ha else ", some done before" if walk.done_px else ""
-    return f"{walk.left} tile{'s' * (walk.left != 1)} to survey, {walk.total_ha:.2f} ha{before}, {workers} worker(s)."
+    return (
+        f"{walk.left} tile{'s' * (walk.left != 1)} to survey, {walk.total_ha:.2f} ha{before}, "
+        f"{workers} worker{'s' * (workers != 1)}."
+    )
 
 
 def show(summary: Summary) -> None:

@@ -210,6 +210,14 @@ def test_restart_keeps_the_old_journal(drawn, survey, tmp_path):
     assert len(list((tmp_path / "out").glob("journal-*.sqlite"))) == 1
 
 
+def test_a_finished_job_run_again_does_not_tell_of_no_sightings(drawn, survey):
+    first, second = (survey("run", drawn, "--workers", 1)[2] for _ in range(2))
+    assert "12 sightings" in first
+    assert "1 worker." in first
+    assert "0 tiles to survey" in second
+    assert "sightings" not in second
+
+
 def test_quiet_says_nothing(drawn, survey):
     assert survey("run", drawn, "-q", "--workers", 1) == (0, "", "")
 
