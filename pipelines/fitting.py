@@ -25,6 +25,7 @@ from survey.memory.calibration import Places
 from survey.memory.drift import background
 from survey.memory.judges import Judges, save_model
 from survey.memory.modelfile import elder_bytes, join_elder
+from survey.memory.table import Table
 from survey.memory.training import Fitted, Training, calibrate_on_objects, fit, recipe
 from survey.provenance import software_version
 
@@ -112,7 +113,7 @@ def fit_rows(data: Remembered, chosen: NDArray[np.bool_], settings: Training) ->
     """Fit on some rows of the memory, groups held out in turn; probabilities are of objects as a survey shows them."""
     rows, groups = data.rows.take(chosen), data.groups[chosen]
     numbers = np.unique(groups.astype(str), return_inverse=True)[1]
-    fitted = fit(rows.features, rows.codes, rows.weights, numbers, settings)
+    fitted = fit(Table(rows.features, rows.codes, rows.weights, numbers, rows.nudged), settings)
     clips = np.unique(rows.clip.astype(str), return_inverse=True)[1]
     return calibrate_on_objects(fitted, rows.codes, rows.weights, Places(clips, rows.x_m, rows.y_m, rows.diameter_m))
 

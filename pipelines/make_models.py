@@ -49,6 +49,7 @@ from survey.memory.judges import Judges, save_model
 from survey.memory.labelling import NOTHING
 from survey.memory.negatives import fit_pilot
 from survey.memory.sieve import OBJECTS_KEPT, fit_sieve
+from survey.memory.table import Table
 from survey.memory.training import Training, calibrate_on_objects, fit, hazard_fits, naming_fit
 from survey.provenance import file_identity
 
@@ -199,7 +200,7 @@ def fit_model(
     if name == "thermal":
         groups = np.unique(sites.astype(str), return_inverse=True)[1]
         places = _places(parts)
-        fitted = calibrate_on_objects(fit(features, codes, weights, groups, settings), codes, weights, places)
+        fitted = calibrate_on_objects(fit(Table(features, codes, weights, groups), settings), codes, weights, places)
         judges = Judges(fitted.hazard, fitted.namer)
         card["calibration"] = list(fitted.calibration)
         card["metrics"] = held_out_metrics(codes != NOTHING, fitted.held_out, weights)

@@ -22,13 +22,13 @@ import shapely
 from numpy.typing import NDArray
 
 from survey.detection.features import FEATURE_SET
-from survey.detection.scales import plan_passes
-from survey.detection.search import FirstStage, search_picture
+from survey.detection.search import NUDGES, FirstStage, InPicture, nudged, search_passes
 from survey.exports.whole import whole
 from survey.hazards import classes
 from survey.memory.clips import Clip, read_group
 from survey.memory.examples import Memory, Segment
-from survey.memory.labelling import NOTHING, UNDECIDED, label_candidates, labelled
+from survey.memory.labelling import NOTHING, UNDECIDED, Labelled, label_candidates, labelled
+from survey.memory.table import Nudged, joined_looks, looks_at
 from survey.provenance import digest
 
 _HARMLESS = "!"
@@ -51,6 +51,8 @@ class Search:
         Bands, in this order; clips without one of them are left out.
     others : tuple of float
         Further diameters, at which only what other models say is looked at.
+    nudged : bool
+        Whether what is kept is also measured a little off its place and size.
     negatives, other_negatives : int
         Kept of one clip and size.
     """
@@ -59,13 +61,14 @@ class Search:
     least: float
     roles: tuple[str, ...]
     others: tuple[float, ...] = ()
+    nudged: bool = False
     negatives: int = _NEGATIVES
     other_negatives: int = _OTHER_NEGATIVES
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Labelled candidates; every array has one entry a candidate.
+    """Labelled candidates; every array but the further looks has one entry a candidate.
 
     Attributes
     ----------
@@ -81,6 +84,8 @@ class Rows:
         ``example_id`` of the object it lies on; empty for none.
     clip : object array
         ``clip_id``.
+    nudged : Nudged, optional
+        Further looks at them.
     """
 
     features: NDArray[np.float32]
@@ -92,6 +97,7 @@ class Rows:
     y_m: NDArray[np.float64]
     example: NDArray[np.object_]
     clip: NDArray[np.object_]
+    nudged: Nudged | None = None
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -99,7 +105,12 @@ class Rows:
 
     def take(self, which: NDArray[Any]) -> Rows:
         """Only some of the rows."""
-        return Rows(**{name: values[which] for name, values in vars(self).items()})
+        looks = None if self.nudged is None else self.nudged.take(which, len(self))
+        return Rows(**{name: values[which] for name, values in self.by_candidate()}, nudged=looks)
+
+    def by_candidate(self) -> list[tuple[str, NDArray[Any]]]:
+        """Names and values of what has one entry a candidate."""
+        return [(name, values) for name, values in vars(self).items() if name != "nudged"]
 
 
 def measure_memory(
@@ -231,25 +242,32 @@ def measure_clip(clip: Clip, near: pd.DataFrame, search: Search) -> Rows:
     search : Search
     """
     pixels = clip.pixels[[clip.roles.index(role) for role in search.roles]]
-    sizes = (*search.sizes, *search.others)
-    if not plan_passes(clip.gsd_m, {"": sizes}):
-        return _nothing()
-    found, x, y = search_picture(pixels, clip.valid, clip.gsd_m, {"": sizes}, FirstStage(search.least))
+    outlines = shapely.from_wkb(near["wkb"].to_numpy(dtype=object))
+    known = labelled(outlines, near["code"].to_numpy(dtype=object), near["occlusion"].to_numpy(float))
+    names = near["example_id"].to_numpy(dtype=object)
+    rng = np.random.default_rng(int(clip.clip_id[:12], 16))
+    sizes = {"": (*search.sizes, *search.others)}
+    passes = search_passes(pixels, clip.valid, clip.gsd_m, sizes, FirstStage(search.least))
+    return joined([_measured(clip, one, (known, names), search, rng) for one in passes] or [_nothing()])
+
+
+def _measured(
+    clip: Clip, seen: InPicture, said: tuple[Labelled, NDArray[np.object_]], search: Search, rng: np.random.Generator
+) -> Rows:
+    """Candidates of one pass over a clip, by the labels and the names of these."""
+    found, x, y, (known, names) = seen.found, seen.x, seen.y, said
     col, row = (np.floor(values / clip.gsd_m).astype(np.int64) for values in (x, y))
     row0, row1, col0, col1 = clip.core
     inside = (row + clip.row >= row0) & (row + clip.row < row1) & (col + clip.col >= col0) & (col + clip.col < col1)
-    outlines = shapely.from_wkb(near["wkb"].to_numpy(dtype=object))
-    known = labelled(outlines, near["code"].to_numpy(dtype=object), near["occlusion"].to_numpy(float))
     codes, index = label_candidates(x, y, found.diameter_m, known)
     example = np.full(len(codes), "", dtype=object)
-    example[index >= 0] = near["example_id"].to_numpy(dtype=object)[index[index >= 0]]
+    example[index >= 0] = names[index[index >= 0]]
     looked_at = clip.reviewed[np.clip(row, 0, clip.reviewed.shape[0] - 1), np.clip(col, 0, clip.reviewed.shape[1] - 1)]
     on = inside & (index >= 0) & (codes != UNDECIDED)
     negative = inside & (codes == NOTHING) & looked_at
-    rng = np.random.default_rng(int(clip.clip_id[:12], 16))
     weights = np.ones(len(codes))
     kept = [np.flatnonzero(on)]
-    for size in sizes:
+    for size in np.unique(found.diameter_m):
         here = np.flatnonzero(negative & (found.diameter_m == size))
         few = search.other_negatives if size in search.others else search.negatives
         drawn = rng.permutation(here)[:few]
@@ -257,10 +275,16 @@ def measure_clip(clip: Clip, near: pd.DataFrame, search: Search) -> Rows:
         kept.append(drawn)
     chosen = np.sort(np.concatenate(kept))
     codes[codes == _HARMLESS] = NOTHING
+    looks = None
+    if search.nudged:
+        # Of its own, so that what is kept does not depend on whether it is looked at again.
+        again = np.random.default_rng((int(clip.clip_id[:12], 16), -seen.corner[0]))
+        of, which = looks_at(codes[chosen], len(NUDGES), again)
+        looks = Nudged(nudged(seen.octaves, found.take(chosen[of]), seen.corner, which), of)
     return Rows(
         found.features[chosen], codes[chosen], weights[chosen], found.diameter_m[chosen],
         found.strength[chosen].astype(float), x[chosen], y[chosen], example[chosen],
-        np.full(len(chosen), clip.clip_id, dtype=object),
+        np.full(len(chosen), clip.clip_id, dtype=object), looks,
     )  # fmt: skip
 
 
@@ -277,7 +301,8 @@ def joined(parts: Sequence[Rows]) -> Rows:
     full = [part for part in parts if len(part)] or list(parts[:1])
     if not full:
         return _nothing()
-    return Rows(**{name: np.concatenate([getattr(part, name) for part in full]) for name in vars(full[0])})
+    whole = {name: np.concatenate([getattr(part, name) for part in full]) for name, _ in full[0].by_candidate()}
+    return Rows(**whole, nudged=joined_looks([(len(part), part.nudged) for part in full]))
 
 
 def _nothing() -> Rows:
@@ -287,18 +312,25 @@ def _nothing() -> Rows:
 
 def _write(path: Path, rows: Rows, keys: set[str]) -> None:
     width = rows.features.shape[1] if len(rows) else 0
+    looks = rows.nudged or Nudged(np.empty((0, width), np.float32), np.empty(0, np.int64))
+    # Further looks stand below the rows, each with the number of its row and nothing else.
     columns: dict[str, Any] = {
-        name: pa.array(values, pa.string() if values.dtype == object else pa.float64())
-        for name, values in vars(rows).items()
+        name: _with_nulls(pa.array(values, pa.string() if values.dtype == object else pa.float64()), len(looks.of))
+        for name, values in rows.by_candidate()
         if name != "features"
     }
-    flat = pa.array(np.ascontiguousarray(rows.features).ravel(), pa.float32())
+    columns["look_at"] = pa.array(np.concatenate([np.full(len(rows), -1), looks.of]), pa.int64())
+    flat = pa.array(np.concatenate([rows.features, looks.features]).ravel(), pa.float32())
     columns["features"] = pa.FixedSizeListArray.from_arrays(flat, max(1, width))
     table = pa.table(columns).replace_schema_metadata({"keys": json.dumps(sorted(keys)), "width": str(width)})
     with whole(path) as partial:
         pq.write_table(
             table, partial, compression="zstd", use_dictionary=["codes", "example", "clip"], write_page_checksum=True
         )
+
+
+def _with_nulls(values: pa.Array, count: int) -> pa.Array:
+    return pa.concat_arrays([values, pa.nulls(count, values.type)])
 
 
 def _read(path: Path) -> tuple[Rows | None, set[str]]:
@@ -311,8 +343,12 @@ def _read(path: Path) -> tuple[Rows | None, set[str]]:
         features = np.asarray(flat.values if hasattr(flat, "values") else [], dtype=np.float32).reshape(
             -1, max(1, width)
         )
-        values = {name: table.column(name).to_numpy() for name in table.column_names if name != "features"}
+        look_at = table.column("look_at").to_numpy()
+        count = int((look_at < 0).sum())
+        looks = Nudged(features[count : table.num_rows], look_at[count:]) if count < table.num_rows else None
+        whole = table.slice(0, count).drop_columns(["features", "look_at"])
+        values = {name: whole.column(name).to_numpy() for name in whole.column_names}
         texts = {name: one.astype(object) if one.dtype.kind not in "f" else one for name, one in values.items()}
-        return Rows(features=features[: table.num_rows], **texts), keys
+        return Rows(features=features[:count], **texts, nudged=looks), keys
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError):
         return None, set()

@@ -23,6 +23,7 @@ from survey.memory.committee import networks_of
 from survey.memory.examples import Memory, open_memory
 from survey.memory.grouping import groups_of
 from survey.memory.promotion import Truth
+from survey.memory.training import recipe
 
 if TYPE_CHECKING:
     from pipelines.train import Request
@@ -160,7 +161,8 @@ def gather(request: Request, champion: Model | None, say: Callable[[str], None])
     least = before.least_strength if before else least_for(roles) if request.with_shipped else DEFAULT_LEAST
     own = {size for one in sizes.values() for size in one}
     others = tuple(sorted(set(sizes_of(before)) - own)) if before else ()
-    search = Search(tuple(sorted(own)), least, tuple(roles), others)
+    how = request.training or recipe(sum(counts.values()), request.seed)
+    search = Search(tuple(sorted(own)), least, tuple(roles), others, nudged=how.nudged)
     say(f"Measuring {len(clips)} clips (what has not changed since is read from the cache) ...")
     rows = measure_memory(memory, search, request.workers)
     known_of = name, tuple(roles), sizes, counts, least, shipped, tuple(notes)

@@ -31,7 +31,8 @@ from survey.imagery.visibility import Visibility
 from survey.memory.modelfile import Model, ModelFile
 
 if TYPE_CHECKING:
-    from survey.api.learning import LabelledScene, learn, save_model
+    from survey.api.labelled import LabelledScene
+    from survey.api.learning import learn, save_model
 
 __all__ = [
     "Detection",

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
@@ -18,77 +17,26 @@ from sklearn.metrics import average_precision_score
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
 from survey.api.judging import Measure, OwnModel, feature_set_of
-from survey.api.tiles import with_measures
+from survey.api.labelled import LabelledRows, LabelledScene, on_plane, rows_of
 from survey.detection.features import FEATURE_SET, picture_width
-from survey.detection.scales import LADDER_M, plan_passes
-from survey.detection.search import FirstStage, octaves_of, search
-from survey.errors import LayerError, ModelError
+from survey.detection.scales import LADDER_M
+from survey.errors import ModelError
 from survey.hazards import HazardClass, admit, classes
-from survey.imagery.chips import level_grid, read_chip
 from survey.imagery.scene import Role, Scene
-from survey.imagery.tiles import Tiling, cut
 from survey.memory import judges
-from survey.memory.calibration import Places, calibrated, platt
+from survey.memory.calibration import calibrated, platt
 from survey.memory.committee import networks_of
 from survey.memory.estimators import strange_types
-from survey.memory.labelling import NOTHING, UNDECIDED, Labelled, label_candidates, labelled
+from survey.memory.labelling import NOTHING, Labelled
 from survey.memory.modelfile import Model
 from survey.memory.sizes import sizes_for
+from survey.memory.table import Table
 from survey.memory.training import Fitted, Training, calibrate_on_objects, fit, recipe
 from survey.provenance import digest, file_identity, software_version
 
 _SEARCHABLE: tuple[tuple[Role, ...], ...] = (("red", "green", "blue"), ("nir", "green", "blue"), ("thermal",))
 _LEAST_STRENGTH = 2.0
 """Strength from which something is a candidate where no shipped model says: no published figure."""
-_NEGATIVES = 500
-"""Negatives kept of one tile and size; each stands for as many as were left out."""
-_BLOCK_M = 25.0
-"""Side of the blocks of ground that are held out together where sites are not named: no published figure."""
-
-
-@dataclass(frozen=True)
-class LabelledScene:
-    """A scene somebody has looked through.
-
-    Attributes
-    ----------
-    scene : Scene
-    labels : GeoDataFrame
-        Outlines with ``class_code``; ``occlusion`` (0-1) where known. Any CRS.
-    reviewed : GeoDataFrame
-        Ground inside which everything was labelled: only there is "no label" a negative.
-    site : str
-        What is held out together; empty: blocks of 25 m of the ground.
-    """
-
-    scene: Scene
-    labels: gpd.GeoDataFrame
-    reviewed: gpd.GeoDataFrame
-    site: str = ""
-
-
-@dataclass(frozen=True)
-class _Rows:
-    features: NDArray[np.float32]
-    codes: NDArray[np.object_]
-    weights: NDArray[np.float64]
-    groups: NDArray[np.object_]
-    picture: NDArray[np.object_]
-    x_m: NDArray[np.float64]
-    y_m: NDArray[np.float64]
-    diameter_m: NDArray[np.float64]
-
-    @property
-    def places(self) -> Places:
-        pictures = np.unique(self.picture.astype(str), return_inverse=True)[1]
-        return Places(pictures, self.x_m, self.y_m, self.diameter_m)
-
-    @classmethod
-    def joined(cls, parts: Sequence[_Rows]) -> _Rows:
-        filled = [part for part in parts if len(part.codes)]
-        if not filled:
-            raise ModelError("The reviewed ground holds no candidate at all. Give labelled objects and ground around.")
-        return cls(**{name: np.concatenate([getattr(one, name) for one in filled]) for name in vars(filled[0])})
 
 
 def learn(
@@ -137,19 +85,19 @@ def learn(
     if estimator is not None and not hasattr(estimator, "predict_proba"):
         raise ModelError(f"{type(estimator).__name__} has no predict_proba: wrap it in CalibratedClassifierCV.")
     roles = _common_roles([one.scene for one in scenes])
-    outlines = [_on_plane(one) for one in scenes]
+    outlines = [on_plane(one) for one in scenes]
     sizes = _sizes(outlines)
     shipped = _shipped_for(roles, scenes)
     least = _LEAST_STRENGTH if shipped is None else shipped.least_strength
-    parts = [_rows(one, known, sizes, (roles, least), measures) for one, known in zip(scenes, outlines, strict=True)]
-    rows = _Rows.joined(parts)
+    parts = [rows_of(one, known, sizes, (roles, least), measures) for one, known in zip(scenes, outlines, strict=True)]
+    rows = LabelledRows.joined(parts)
     numbers = np.unique(rows.groups.astype(str), return_inverse=True)[1]
     starts = () if shipped is None or measures else networks_of(shipped.hazard)
     # Measures of the researcher's own come after the picture; then the trees read everything.
     plain = 0 if measures else rows.features.shape[1] - picture_width(len(roles))
     settings = settings or recipe(sum(len(known.codes) for known, _ in outlines), starts=starts, plain=plain)
     if estimator is None:
-        fitted = fit(rows.features, rows.codes, rows.weights, numbers, settings)
+        fitted = fit(Table(rows.features, rows.codes, rows.weights, numbers, rows.nudged), settings)
     else:
         fitted = _fit_own(estimator, rows, numbers, settings)
     fitted = calibrate_on_objects(fitted, rows.codes, rows.weights, rows.places)
@@ -190,7 +138,7 @@ def learn(
     )
 
 
-def _measured(rows: _Rows, fitted: Fitted, scenes: list[str]) -> dict[str, Any]:
+def _measured(rows: LabelledRows, fitted: Fitted, scenes: list[str]) -> dict[str, Any]:
     """What the card says of the examples, and of the answers on ground that was held out."""
     positive = rows.codes != NOTHING
     counts = pd.Series(rows.codes[positive]).value_counts().sort_index()
@@ -269,34 +217,6 @@ def _shipped_for(roles: tuple[Role, ...], scenes: Sequence[LabelledScene]) -> Mo
     return model
 
 
-def _on_plane(one: LabelledScene) -> tuple[Labelled, shapely.Geometry]:
-    """Labels and reviewed ground in metres from the scene's first corner, along its rows and columns."""
-    for name, table in (("labels", one.labels), ("reviewed ground", one.reviewed)):
-        if table.crs is None:
-            raise LayerError(f"The {name} of {one.scene.name} have no CRS. Set it with set_crs.")
-    if "class_code" not in one.labels:
-        raise LayerError(f"The labels of {one.scene.name} have no column class_code (they have {list(one.labels)}).")
-    strange = sorted(set(one.labels["class_code"]) - set(classes()))
-    if strange:
-        raise LayerError(
-            f"The labels of {one.scene.name} name the class {strange[0]!r}, which is not known. Admit it first: "
-            "survey.hazards.admit(HazardClass(...))."
-        )
-    grid = one.scene.grid
-
-    def place(points: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.column_stack(grid.to_pixel(points[:, 0], points[:, 1])) * grid.gsd_m
-
-    outlines = np.array(shapely.transform(one.labels.to_crs(grid.crs).geometry.to_numpy(), place), dtype=object)
-    if len(outlines) and (shapely.get_dimensions(outlines) < 2).any():
-        raise LayerError(
-            f"The labels of {one.scene.name} must be outlines (polygons); buffer points to their plan size."
-        )
-    ground = shapely.transform(one.reviewed.to_crs(grid.crs).union_all(), place)
-    hidden = one.labels["occlusion"].to_numpy(float) if "occlusion" in one.labels else np.zeros(len(outlines))
-    return labelled(outlines, one.labels["class_code"].to_numpy(dtype=object), hidden), ground
-
-
 def _sizes(outlines: Sequence[tuple[Labelled, shapely.Geometry]]) -> dict[str, tuple[float, ...]]:
     """Sizes each labelled class is looked for at."""
     codes = np.concatenate([known.codes for known, _ in outlines])
@@ -312,63 +232,7 @@ def _classes(sizes: dict[str, tuple[float, ...]], gsd_cm: float) -> list[HazardC
     return [replace(classes()[code], max_gsd_cm=max(classes()[code].max_gsd_cm, gsd_cm * 1.02)) for code in sizes]
 
 
-def _rows(
-    one: LabelledScene,
-    known: tuple[Labelled, shapely.Geometry],
-    sizes: dict[str, tuple[float, ...]],
-    how: tuple[tuple[Role, ...], float],
-    measures: Sequence[Measure],
-) -> _Rows:
-    """Candidates on the reviewed ground of a scene with the class of what they lie on."""
-    scene, (labels, ground), (roles, least) = one.scene, known, how
-    harmless = np.array([classes()[code].family == "clutter" for code in labels.codes], dtype=bool)
-    labels = replace(labels, codes=np.where(harmless, "!", labels.codes))
-    shapely.prepare(ground)
-    reviewed = one.reviewed.to_crs(scene.grid.crs).union_all()
-    parts = []
-    for a_pass in plan_passes(scene.grid.gsd_m, sizes):
-        for tile in cut(level_grid(scene, a_pass.level), a_pass.level, Tiling(), reviewed):
-            chip = read_chip(scene, a_pass.level, tile.window(a_pass.halo, a_pass.multiple), roles)
-            if not chip.valid.any():
-                continue
-            octaves = octaves_of(chip.pixels, chip.valid, a_pass)
-            core = (tile.row0, tile.row1, tile.col0, tile.col1)
-            found = search(octaves, chip.valid, (chip.row, chip.col), core, a_pass, FirstStage(least))
-            row, col = found.level_pixel()
-            ratio = scene.grid.height / chip.grid.height, scene.grid.width / chip.grid.width
-            y, x = (
-                np.asarray((at + 0.5) * step * scene.grid.gsd_m) for at, step in zip((row, col), ratio, strict=True)
-            )
-            codes, _ = label_candidates(x, y, found.diameter_m, labels)
-            said = shapely.contains_xy(ground, x, y) & (codes != UNDECIDED)
-            chosen, weights = _thinned(codes, said, found.diameter_m, (tile.row0, tile.col0, a_pass.level))
-            codes[codes == "!"] = NOTHING
-            kept = with_measures(found.take(chosen), octaves, (chip.row, chip.col), measures)
-            blocks = [f"{scene.name}/{int(b)}/{int(a)}" for a, b in zip(x // _BLOCK_M, y // _BLOCK_M, strict=True)]
-            groups = np.array([one.site] * len(x) if one.site else blocks, dtype=object)
-            name = np.full(len(weights), scene.name, dtype=object)
-            places = name, x[chosen], y[chosen], kept.diameter_m
-            parts.append(_Rows(kept.features, codes[chosen], weights, groups[chosen], *places))
-    return _Rows.joined(parts)
-
-
-def _thinned(
-    codes: NDArray[np.object_], said: NDArray[np.bool_], diameter_m: NDArray[np.float64], seed: tuple[int, int, int]
-) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Which to keep, all that lie on a label and some of the others, and how many candidates each of these is."""
-    rng = np.random.default_rng(seed)
-    weights = np.ones(len(codes))
-    kept = [np.flatnonzero(said & (codes != NOTHING))]
-    for size in np.unique(diameter_m):
-        here = np.flatnonzero(said & (codes == NOTHING) & (diameter_m == size))
-        drawn = rng.permutation(here)[:_NEGATIVES]
-        weights[drawn] = len(here) / max(1, len(drawn))
-        kept.append(drawn)
-    chosen = np.isin(np.arange(len(codes)), np.concatenate(kept))
-    return chosen, weights[chosen]
-
-
-def _fit_own(estimator: Any, rows: _Rows, groups: NDArray[np.int64], settings: Training) -> Fitted:
+def _fit_own(estimator: Any, rows: LabelledRows, groups: NDArray[np.int64], settings: Training) -> Fitted:
     """Fit copies of an estimator, calibrated on groups that were held out; weights count in the calibration only.
 
     Not every estimator takes weights, and a pipeline takes them by other names.
@@ -391,7 +255,7 @@ def _fit_own(estimator: Any, rows: _Rows, groups: NDArray[np.int64], settings: T
     return Fitted(hazard, namer, calibration, calibrated(raw, calibration))
 
 
-def _one_name(rows: _Rows, named: NDArray[np.str_]) -> Any:
+def _one_name(rows: LabelledRows, named: NDArray[np.str_]) -> Any:
     """Return who names the class where there is only one: many estimators refuse to be fitted on one class."""
     from sklearn.dummy import DummyClassifier
 

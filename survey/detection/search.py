@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from survey.detection.candidates import finer_pixels, peaks_of, strength_of
 from survey.detection.channels import channels_of, fill_invalid, pyramid
-from survey.detection.features import first_look, measure
+from survey.detection.features import first_look, first_look_width, measure
 from survey.detection.networks import ROUGH, network_answers, rough_answers
 from survey.detection.patches import detail_samples, patches_of, polar_samples
 from survey.detection.scales import BLOCK, REACH_IN_BLOCKS, REACH_IN_DIAMETERS, SOUGHT_HALVED_FROM, Pass, plan_passes
@@ -26,6 +26,11 @@ Octaves = Mapping[int, NDArray[np.uint8]]
 
 # Candidates measured at once: few enough that their patches stay in the processor's cache.
 _BATCH = 256
+# Places are held to steps that are interpolated exactly.
+_STEPS = 32
+
+NUDGES = ((-0.1, 0.0, 1.0), (0.1, 0.0, 1.0), (0.0, -0.1, 1.0), (0.0, 0.1, 1.0), (0.0, 0.0, 0.88), (0.0, 0.0, 1.14))
+"""How far down and right of its place, in diameters, and at what multiple of its size a candidate is measured again."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ class Found:
         """Row and column in pixels of the level: the one just past the middle of the octave's pixel."""
         return _middle(self.row, self.octave), _middle(self.col, self.octave)
 
-    def take(self, which: NDArray[np.bool_]) -> Found:
+    def take(self, which: NDArray[np.bool_] | Ints) -> Found:
         """Only some of the candidates."""
         return Found(**{name: values[which] for name, values in vars(self).items()})
 
@@ -144,7 +149,7 @@ def search(
                 diameter_m=np.full(count, diameter),
                 diameter_px=np.full(count, across),
                 strength=peaks.strength,
-                features=_features(octaves, octave, peaks, across),
+                features=_features(octaves, (octave, across), peaks.row, peaks.col, peaks.first),
             )
         )
     return joined(parts)
@@ -219,20 +224,107 @@ def _around(
     return side(core[0], core[1], start[0], shape[0]), side(core[2], core[3], start[1], shape[1])
 
 
-def _features(octaves: Octaves, octave: int, peaks: _Peaks, across: float) -> NDArray[np.float32]:
-    """Measure peaks of one size, a batch at a time."""
+def _features(
+    octaves: Octaves,
+    scale: tuple[int, float],
+    row: NDArray[Any],
+    col: NDArray[Any],
+    first: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Measure places of one size, a batch at a time; the scale is an octave and a diameter in pixels of it."""
+    octave, across = scale
     parts = []
-    for start in range(0, max(len(peaks.row), 1), _BATCH):
+    for start in range(0, max(len(row), 1), _BATCH):
         batch = slice(start, start + _BATCH)
-        row, col = peaks.row[batch].astype(float), peaks.col[batch].astype(float)
-        polar = polar_samples(octaves[octave], row, col, across)
+        down, right = row[batch].astype(float), col[batch].astype(float)
+        polar = polar_samples(octaves[octave], down, right, across)
         if octave == 0:
-            detail = detail_samples(octaves[0], row, col, across)
+            detail = detail_samples(octaves[0], down, right, across)
         else:
             # The middle of a pixel lies between two pixels of the octave below.
-            detail = detail_samples(octaves[octave - 1], 2 * row + 0.5, 2 * col + 0.5, 2 * across)
-        parts.append(measure(patches_of(polar, detail), peaks.first[batch]))
+            detail = detail_samples(octaves[octave - 1], 2 * down + 0.5, 2 * right + 0.5, 2 * across)
+        parts.append(measure(patches_of(polar, detail), first[batch]))
     return np.concatenate(parts)
+
+
+def nudged(octaves: Octaves, found: Found, corner: tuple[int, int], which: Ints) -> NDArray[np.float32]:
+    """Measure candidates a little off their place or size, as a survey may well meet the same thing elsewhere.
+
+    Parameters
+    ----------
+    octaves : mapping of int to uint8 array, shape (row, col, channel)
+        That they were found in.
+    found : Found
+    corner : (row, col)
+        First pixel of the chip, pixels of the level.
+    which : int array, shape (n,)
+        Of :data:`NUDGES`, for each candidate.
+
+    Returns
+    -------
+    float32 array, shape (n, number of features)
+        The first look is that of the place itself.
+    """
+    looked = first_look_width(octaves[min(octaves)].shape[2])
+    rows = np.empty_like(found.features)
+    kinds = zip(found.octave.tolist(), found.diameter_px.tolist(), which.tolist(), strict=True)
+    for octave, across, nudge in sorted(set(kinds)):
+        mine = np.flatnonzero((found.octave == octave) & (found.diameter_px == across) & (which == nudge))
+        down, right, times = NUDGES[nudge]
+        row, col = (
+            index[mine] - (first >> octave) + round(step * across * _STEPS) / _STEPS
+            for index, first, step in zip((found.row, found.col), corner, (down, right), strict=True)
+        )
+        rows[mine] = _features(octaves, (octave, across * times), row, col, found.features[mine, :looked])
+    return rows
+
+
+@dataclass(frozen=True)
+class InPicture:
+    """Candidates of one pass over a whole small picture in memory.
+
+    Attributes
+    ----------
+    found : Found
+    octaves : mapping of int to uint8 array, shape (row, col, channel)
+        That they were found in.
+    corner : (row, col)
+        First pixel of these, pixels of the level.
+    x, y : float arrays, shape (n,)
+        Metres right and down from the corner of the picture's first pixel.
+    """
+
+    found: Found
+    octaves: Octaves
+    corner: tuple[int, int]
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+
+
+def search_passes(
+    pixels: NDArray[np.uint8],
+    valid: NDArray[np.bool_],
+    gsd_m: float,
+    scales_by_class: Mapping[str, Sequence[float]],
+    stage: FirstStage,
+) -> Iterator[InPicture]:
+    """Search a whole small picture in memory, pass by pass; parameters as of :func:`search_picture`."""
+    for a_pass in plan_passes(gsd_m, scales_by_class):
+        side = 2**a_pass.level
+        rows, cols = valid.shape[0] // side, valid.shape[1] // side
+        if min(rows, cols) < 1:
+            continue
+        whole = pixels[:, : rows * side, : cols * side]
+        seen = valid[: rows * side : side, : cols * side : side]
+        level = np.stack([cv2.resize(band, (cols, rows), interpolation=cv2.INTER_AREA) for band in whole])
+        level *= seen
+        halo = -(-a_pass.halo // a_pass.multiple) * a_pass.multiple
+        margins = [(halo, -(-(n + halo) // a_pass.multiple) * a_pass.multiple - n) for n in (rows, cols)]
+        seen = np.pad(seen, margins)
+        octaves = octaves_of(np.pad(level, ((0, 0), *margins)), seen, a_pass)
+        found = search(octaves, seen, (-halo, -halo), (0, rows, 0, cols), a_pass, stage)
+        row, col = found.level_pixel()
+        yield InPicture(found, octaves, (-halo, -halo), (col + 0.5) * side * gsd_m, (row + 0.5) * side * gsd_m)
 
 
 def search_picture(
@@ -259,23 +351,6 @@ def search_picture(
     x, y : float arrays, shape (n,)
         Metres right and down from the corner of the first pixel.
     """
-    parts, right, down = [], [], []
-    for a_pass in plan_passes(gsd_m, scales_by_class):
-        side = 2**a_pass.level
-        rows, cols = valid.shape[0] // side, valid.shape[1] // side
-        if min(rows, cols) < 1:
-            continue
-        whole = pixels[:, : rows * side, : cols * side]
-        seen = valid[: rows * side : side, : cols * side : side]
-        level = np.stack([cv2.resize(band, (cols, rows), interpolation=cv2.INTER_AREA) for band in whole])
-        level *= seen
-        halo = -(-a_pass.halo // a_pass.multiple) * a_pass.multiple
-        margins = [(halo, -(-(n + halo) // a_pass.multiple) * a_pass.multiple - n) for n in (rows, cols)]
-        seen = np.pad(seen, margins)
-        octaves = octaves_of(np.pad(level, ((0, 0), *margins)), seen, a_pass)
-        found = search(octaves, seen, (-halo, -halo), (0, rows, 0, cols), a_pass, stage)
-        row, col = found.level_pixel()
-        parts.append(found)
-        right.append((col + 0.5) * side * gsd_m)
-        down.append((row + 0.5) * side * gsd_m)
-    return joined(parts), np.concatenate(right), np.concatenate(down)
+    passes = list(search_passes(pixels, valid, gsd_m, scales_by_class, stage))
+    right, down = (np.concatenate([getattr(one, name) for one in passes]) for name in ("x", "y"))
+    return joined([one.found for one in passes]), right, down

@@ -23,6 +23,7 @@ from survey.memory.at_once import at_once
 from survey.memory.calibration import Places, after, best_of_places, calibrated, platt
 from survey.memory.committee import Committee, fit_trees, member_fits, seated
 from survey.memory.labelling import NOTHING, UNDECIDED
+from survey.memory.table import Table
 
 _FEW_OBJECTS = 600
 """Objects below which trees and networks are small: no published figure."""
@@ -55,6 +56,9 @@ class Training(BaseModel):
         committee says.
     epochs : tuple of int
         Epochs that networks may be taught; searched together with the shares. Empty: as the committee says.
+    nudged : bool
+        Whether the table's further looks at its rows are taught, too: what few objects there are is then known from a
+        little beside them as well.
     seed : int
     """
 
@@ -65,6 +69,7 @@ class Training(BaseModel):
     epochs: tuple[int, ...] = ()
     folds: int = Field(default=3, ge=2)
     object_share: float = Field(default=0.05, ge=0, lt=1)
+    nudged: bool = False
     seed: int = 0
 
 
@@ -96,7 +101,7 @@ def recipe(n_objects: int, seed: int = 0, starts: tuple[MLPClassifier, ...] = ()
         )
         if starts:
             small = small.model_copy(update={"hidden": tuple(starts[0].hidden_layer_sizes), "starts": starts})
-        return Training(committee=small, folds=4, shares=_SHARES, epochs=_EPOCHS, seed=seed)
+        return Training(committee=small, folds=4, shares=_SHARES, epochs=_EPOCHS, nudged=True, seed=seed)
     return Training(committee=Committee(trees_read=plain, batch=512), seed=seed)
 
 
@@ -134,33 +139,22 @@ class Fitted:
         return [{"trees_share": one.trees_share, "epochs": one.epochs} for one in self.committees]
 
 
-def fit(
-    features: NDArray[np.float32],
-    codes: NDArray[np.object_],
-    weights: NDArray[np.float64],
-    groups: NDArray[np.int64],
-    settings: Training,
-) -> Fitted:
+def fit(table: Table, settings: Training) -> Fitted:
     """Fit on labelled candidates.
 
     Parameters
     ----------
-    features : float32 array, shape (n, number of features)
-    codes : object array, shape (n,)
-        Class codes; the empty string for a negative.
-    weights : float array, shape (n,)
-        How many candidates a row stands for (negatives are thinned out).
-    groups : int array, shape (n,)
-        Site of each row; a site is never on both sides of a fold.
+    table : Table
+    settings : Training
 
     Raises
     ------
     ModelError
         There are no positives, no negatives, or too few groups to hold any out.
     """
-    if (codes == UNDECIDED).any():
+    if (table.codes == UNDECIDED).any():
         raise ModelError("Undecided candidates cannot be learned from; leave them out first.")
-    positive = (codes != NOTHING).astype(np.int64)
+    positive, groups = table.positive, table.groups
     groups_of_positives = np.unique(groups[positive == 1]).size
     if groups_of_positives < 2 or positive.all():
         raise ModelError(
@@ -168,42 +162,39 @@ def fit(
             f"{int(positive.sum())} object candidates from {groups_of_positives} site(s) and "
             f"{int((positive == 0).sum())} others."
         )
+    if not settings.nudged:
+        table = replace(table, nudged=None)
     folds = GroupKFold(min(settings.folds, groups_of_positives), shuffle=True, random_state=settings.seed)
-    splits = list(folds.split(features, positive, groups))
-    table = features, positive, weights
-    own = [
-        searched(features[inside], positive[inside], weights[inside], groups[inside], settings) for inside, _ in splits
-    ]
-    whole = searched(*table, groups, settings)
+    splits = list(folds.split(table.features, positive, groups))
+    own = [searched(table.take(inside), settings) for inside, _ in splits]
+    whole = searched(table, settings)
     # Members of all folds and of the model itself are fitted in one go, or a core would wait at the end of each.
-    judging = [*hazard_fits(features, codes, weights, whole), naming_fit(features, codes, whole)]
+    judging = [*hazard_fits(*table.taught(), whole), naming_fit(table.features, table.codes, whole)]
     apart = [one for split, how in zip(splits, own, strict=True) for one in _answers_apart(table, split, how)]
     done: list[Any] = at_once([*judging, *apart])
     fitted, answers = done[: len(judging)], iter(done[len(judging) :])
-    raw = np.zeros(len(codes))
+    raw = np.zeros(len(positive))
     for (_, outside), how in zip(splits, own, strict=True):
         raw[outside] = _voted([next(answers) for _ in range(how.committee.members)], how.committee)
-    calibration = platt(raw, positive, weights)
+    calibration = platt(raw, positive, table.weights)
     hazard = seated(fitted[:-1], whole.committee.trees_share)
     found = tuple(one.committee for one in (whole, *own))
     return Fitted(hazard, fitted[-1], calibration, calibrated(raw, calibration), found)
 
 
 def _answers_apart(
-    table: tuple[NDArray[Any], ...], split: tuple[NDArray[Any], NDArray[Any]], settings: Training
+    table: Table, split: tuple[NDArray[Any], NDArray[Any]], settings: Training
 ) -> list[Callable[[], NDArray[np.float64]]]:
     """Answers of each member, fitted on the first rows of a split, about the others; each to be called."""
     return [partial(_answer_apart, table, split, settings, number) for number in range(settings.committee.members)]
 
 
 def _answer_apart(
-    table: tuple[NDArray[Any], ...], split: tuple[NDArray[Any], NDArray[Any]], settings: Training, number: int
+    table: Table, split: tuple[NDArray[Any], NDArray[Any]], settings: Training, number: int
 ) -> NDArray[np.float64]:
     # Rows are taken here and not before: only as many copies are held as members are fitted at a time.
-    features, positive, weights = (part[split[0]] for part in table)
-    heavier = _heavier(weights, positive, settings)
-    fits = member_fits(features, positive, heavier, settings.committee, settings.seed)
-    answers: NDArray[np.float64] = fits[number]().predict_proba(table[0][split[1]])[:, 1].astype(np.float64)
+    fits = hazard_fits(*table.take(split[0]).taught(), settings)
+    answers: NDArray[np.float64] = fits[number]().predict_proba(table.features[split[1]])[:, 1].astype(np.float64)
     return answers
 
 
@@ -215,13 +206,7 @@ def _voted(answers: Sequence[NDArray[np.float64]], committee: Committee) -> NDAr
     return np.asarray(share * answers[0] + (1 - share) * np.mean(answers[1:], axis=0))
 
 
-def searched(
-    features: NDArray[np.float32],
-    positive: NDArray[np.int64],
-    weights: NDArray[np.float64],
-    groups: NDArray[np.int64],
-    settings: Training,
-) -> Training:
+def searched(table: Table, settings: Training) -> Training:
     """Settings with the share of the trees and the epochs of the networks that are best on ground left out.
 
     Members are fitted on half of the groups and asked about the other half, and the other way round. What is searched
@@ -229,16 +214,17 @@ def searched(
     chance seldom is that twice. Nothing outside of the rows given is looked at, so that what is held out from them
     stays held out.
     """
-    halves = [half for half in _halves(groups, positive) if positive[half].any() and not positive[half].all()]
+    positive = table.positive
+    halves = [half for half in _halves(table.groups, positive) if positive[half].any() and not positive[half].all()]
     committee = settings.committee
     wanted = settings.shares or settings.epochs
     if not wanted or not (committee.iterations and committee.networks) or len(halves) < 2:
         return settings
     usual = (committee.trees_share, committee.epochs)
-    epochs = sorted({*(settings.epochs if len(features) <= _SMALL_TABLE else ()), committee.epochs})
+    epochs = sorted({*(settings.epochs if len(positive) <= _SMALL_TABLE else ()), committee.epochs})
     trees, count = _instead(settings, {"networks": 0}), min(_SEARCHERS, committee.networks)
     networks = [_instead(settings, {"iterations": 0, "networks": count, "epochs": number}) for number in epochs]
-    table, splits = (features, positive, weights), ((halves[0], halves[1]), (halves[1], halves[0]))
+    splits = ((halves[0], halves[1]), (halves[1], halves[0]))
     asked = [_answers_apart(table, split, one) for split in splits for one in (trees, *networks)]
     answers = iter(at_once([call for calls in asked for call in calls]))
     found: dict[tuple[float, int], list[float]] = {}
@@ -248,7 +234,7 @@ def searched(
             of_networks = np.mean([next(answers) for _ in range(count)], axis=0)
             for share in sorted({*settings.shares, committee.trees_share}):
                 vote = share * of_trees + (1 - share) * of_networks
-                score = float(average_precision_score(positive[there], vote, sample_weight=weights[there]))
+                score = float(average_precision_score(positive[there], vote, sample_weight=table.weights[there]))
                 found.setdefault((share, number), []).append(score)
     surely = {
         one: float(np.mean(scores))

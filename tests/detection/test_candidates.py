@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pictures import flat_disc, textured
 
+import survey.detection.search as searching
 from survey.detection.candidates import finer_pixels, peaks_of, strength_of
 from survey.detection.features import first_look_width
 from survey.detection.scales import plan_passes
-from survey.detection.search import FirstStage, octaves_of, search, search_picture
+from survey.detection.search import FirstStage, nudged, octaves_of, search, search_passes, search_picture
 from survey.memory.committee import Committee, fit_network
 
 GSD, SIDE, STAGE = 0.03, 480, FirstStage(0.8)
@@ -77,6 +80,27 @@ def test_a_sieve_drops_candidates_and_changes_no_other(whole):
     sieved = look(0, SIDE, 0, SIDE, stage)
     for name, values in vars(sieved).items():
         assert values.tobytes() == getattr(kept, name).tobytes(), name
+
+
+def test_a_nudged_candidate_is_measured_beside_its_place(whole, monkeypatch):
+    (seen,) = search_passes(*scene(), GSD, SCALES, STAGE)
+    assert seen.found.features.tobytes() == whole.features.tobytes()
+    count = len(whole.row)
+    as_it_lies = ((0.0, 0.0, 1.0),)
+    monkeypatch.setattr(searching, "NUDGES", as_it_lies)
+    assert nudged(seen.octaves, seen.found, seen.corner, np.zeros(count, int)).tobytes() == whole.features.tobytes()
+    # As far again: a step of one whole pixel is the look of a candidate that lies there.
+    one = whole.take(np.array([0]))
+    step = 1 / float(one.diameter_px[0])
+    monkeypatch.setattr(searching, "NUDGES", (*as_it_lies, (step, 0.0, 1.0), (0.0, 0.0, 1.25)))
+    below = replace(one, row=one.row + 1)
+    moved = nudged(seen.octaves, one, seen.corner, np.array([1]))
+    assert moved.tobytes() == nudged(seen.octaves, below, seen.corner, np.array([0])).tobytes()
+    larger = nudged(seen.octaves, one, seen.corner, np.array([2]))
+    first = first_look_width(3)
+    for look in (moved, larger):
+        assert look[:, :first].tobytes() == one.features[:, :first].tobytes()
+        assert not np.allclose(look[:, first:], one.features[:, first:], atol=0.01)
 
 
 def test_a_picture_in_memory_gives_the_same_candidates(whole):

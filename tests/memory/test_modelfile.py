@@ -20,6 +20,7 @@ from survey.memory.committee import Committee, fit_network
 from survey.memory.estimators import _as_table, stored
 from survey.memory.judges import Judges, load_model, save_model
 from survey.memory.modelfile import shipped_models
+from survey.memory.table import Table
 from survey.memory.training import Training, fit
 
 ROLES = ("red", "green", "blue")
@@ -50,7 +51,7 @@ def fitted(table):
             iterations=5, leaves=6, leaf_samples=5, feature_share=1.0, networks=1, hidden=(4,), epochs=2
         )
     )
-    return fit(features, codes, np.ones(len(codes)), np.arange(len(codes)) % 3, settings)
+    return fit(Table(features, codes, np.ones(len(codes)), np.arange(len(codes)) % 3), settings)
 
 
 @pytest.fixture(scope="module")

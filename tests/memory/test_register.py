@@ -11,6 +11,7 @@ from survey.memory.judges import Judges, load_file, load_model, save_model
 from survey.memory.lock import only_writer
 from survey.memory.modelfile import champion_path, join_elder
 from survey.memory.register import Register, make_register, open_register
+from survey.memory.table import Table
 from survey.memory.training import Training, fit
 
 SMALL = Training(committee=Committee(iterations=5, leaves=4, leaf_samples=5, networks=0))
@@ -24,7 +25,7 @@ def fitted():
     features = rng.normal(0, 1, (300, 5)).astype(np.float32)
     features[:, 0] += 2 * (codes == "mine_at")
     features[:, 1] += 2 * (codes == "crater")
-    return fit(features, codes, np.ones(300), np.arange(300) % 3, SMALL), features
+    return fit(Table(features, codes, np.ones(300), np.arange(300) % 3), SMALL), features
 
 
 @pytest.fixture

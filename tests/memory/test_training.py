@@ -9,6 +9,7 @@ from survey.memory import at_once, training
 from survey.memory.calibration import Places, best_of_places, calibrated
 from survey.memory.committee import Committee, fit_committee
 from survey.memory.labelling import UNDECIDED
+from survey.memory.table import Table
 from survey.memory.training import Training, calibrate_on_objects, fit, recipe, searched
 
 SETTINGS = Training(
@@ -28,7 +29,7 @@ def table(seed=0, count=300):
 
 def test_the_same_table_gives_the_same_model():
     features, *rest = table()
-    one, two = fit(features, *rest, SETTINGS), fit(features, *rest, SETTINGS)
+    one, two = fit(Table(features, *rest), SETTINGS), fit(Table(features, *rest), SETTINGS)
     assert one.calibration == two.calibration
     assert one.held_out.tobytes() == two.held_out.tobytes()
     for name in ("hazard", "namer"):
@@ -38,7 +39,7 @@ def test_the_same_table_gives_the_same_model():
 
 def test_it_learns_both_questions():
     features, codes, weights, groups = table()
-    fitted = fit(features, codes, weights, groups, SETTINGS)
+    fitted = fit(Table(features, codes, weights, groups), SETTINGS)
     hazard = codes != ""
     assert fitted.held_out[hazard].mean() > fitted.held_out[~hazard].mean() + 0.3
     assert fitted.namer.classes_.tolist() == ["crater", "mine_at"]
@@ -51,34 +52,33 @@ def test_it_learns_both_questions():
 def test_the_share_of_the_trees_is_searched_within_the_rows_given():
     rng = np.random.default_rng(0)
     features = rng.normal(0, 1, (4000, 4)).astype(np.float32)
-    positive = (features[:, 0] * features[:, 1] > 0.3).astype(np.int64)
+    codes = np.where(features[:, 0] * features[:, 1] > 0.3, "mine_at", "").astype(object)
     groups, weights = rng.integers(0, 6, 4000), np.ones(4000)
     # A network learns next to nothing of a product in one epoch; trees see it.
     trees = Committee(iterations=60, leaves=8, leaf_samples=5, feature_share=1.0, networks=1, hidden=(4,), epochs=1)
     settings = Training(committee=trees.model_copy(update={"trees_share": 0.1}), shares=(0.5, 0.9))
-    assert searched(features, positive, weights, groups, settings).committee.trees_share == 0.9
+    assert searched(Table(features, codes, weights, groups), settings).committee.trees_share == 0.9
     # What is no better than chance changes nothing, nor does a search that nobody asked for.
     near = Training(committee=trees.model_copy(update={"trees_share": 0.9}), shares=(0.85,))
-    assert searched(features, positive, weights, groups, near) == near
+    assert searched(Table(features, codes, weights, groups), near) == near
     for other in (settings.model_copy(update={"shares": ()}), settings):
-        assert searched(features, positive, weights, np.zeros_like(groups), other) == other
+        assert searched(Table(features, codes, weights, np.zeros_like(groups)), other) == other
 
 
 def test_the_epochs_of_the_networks_are_searched_with_the_share(monkeypatch):
     features, codes, weights, groups = table(count=600)
     groups = np.arange(600) % 6
-    positive = (codes != "").astype(np.int64)
     lazy = SETTINGS.committee.model_copy(update={"iterations": 1, "learning_rate": 0.01, "epochs": 1})
     settings = Training(committee=lazy, epochs=(30,), shares=(0.2,))
-    assert searched(features, positive, weights, groups, settings).committee.epochs == 30
-    fitted = fit(features, codes, weights, groups, settings)
+    assert searched(Table(features, codes, weights, groups), settings).committee.epochs == 30
+    fitted = fit(Table(features, codes, weights, groups), settings)
     assert [one.epochs for one in fitted.committees] == [30] * 4
     network = fitted.hazard.estimators_[1].estimator
     assert network.max_iter == 30
     # What is far better on one half alone may be so by chance.
     scores = iter([0.3, 0.3, 0.9, 0.3, 0.3, 0.3, 0.29, 0.3])
     monkeypatch.setattr(training, "average_precision_score", lambda *_, **__: next(scores))
-    assert searched(features, positive, weights, groups, settings) == settings
+    assert searched(Table(features, codes, weights, groups), settings) == settings
 
 
 def test_a_fit_is_the_same_on_any_number_of_cores(monkeypatch):
@@ -87,14 +87,14 @@ def test_a_fit_is_the_same_on_any_number_of_cores(monkeypatch):
     answers = []
     for cores in (1, 3):
         monkeypatch.setattr(at_once, "cores", lambda cores=cores: cores)
-        fitted = fit(features, codes, weights, groups, settings)
+        fitted = fit(Table(features, codes, weights, groups), settings)
         answers.append((fitted.held_out.tobytes(), fitted.hazard.predict_proba(features).tobytes()))
     assert answers[0] == answers[1]
 
 
 def test_held_out_answers_are_those_of_a_committee_fitted_on_the_other_sites():
     features, codes, weights, groups = table()
-    fitted = fit(features, codes, weights, groups, SETTINGS)
+    fitted = fit(Table(features, codes, weights, groups), SETTINGS)
     inside, positive = groups != 0, (codes != "").astype(np.int64)
     heavier = training._heavier(weights[inside], positive[inside], SETTINGS)
     apart = fit_committee(features[inside], positive[inside], heavier, SETTINGS.committee, SETTINGS.seed)
@@ -112,12 +112,12 @@ def test_of_few_objects_more_is_searched_than_of_many():
 
 def test_a_site_is_never_asked_about_itself():
     features, codes, weights, groups = table()
-    before = fit(features, codes, weights, groups, SETTINGS).held_out
+    before = fit(Table(features, codes, weights, groups), SETTINGS).held_out
     mine = groups == 0
     changed = codes.copy()
     turned = np.flatnonzero(mine)[:15]
     changed[turned] = np.where(codes[turned] == "", "mine_at", "")
-    after = fit(features, changed, weights, groups, SETTINGS).held_out
+    after = fit(Table(features, changed, weights, groups), SETTINGS).held_out
     # Other labels at site 0 move only the curve laid over the raw answers about site 0, a straight line in logits.
     line = np.polyfit(logit(before[mine]), logit(after[mine]), 1)
     assert np.allclose(np.polyval(line, logit(before[mine])), logit(after[mine]), atol=1e-6)
@@ -140,14 +140,14 @@ def nothing_else(features, codes, weights, groups):
 @pytest.mark.parametrize("change", [one_site, no_object, nothing_else])
 def test_too_little_to_learn_from_is_refused(change):
     with pytest.raises(ModelError, match="at least two sites"):
-        fit(*change(*table()), SETTINGS)
+        fit(Table(*change(*table())), SETTINGS)
 
 
 def test_undecided_rows_are_refused():
     features, codes, weights, groups = table()
     codes[3] = UNDECIDED
     with pytest.raises(ModelError, match="Undecided"):
-        fit(features, codes, weights, groups, SETTINGS)
+        fit(Table(features, codes, weights, groups), SETTINGS)
 
 
 def test_objects_are_calibrated_as_a_survey_shows_them():
@@ -161,7 +161,7 @@ def test_objects_are_calibrated_as_a_survey_shows_them():
     groups, weights = copies % 3, np.ones(len(codes))
     places = Places(np.zeros(len(codes), int), copies * 10.0 + rng.uniform(0, 0.05, len(codes)), np.zeros(len(codes)),
                     np.full(len(codes), 0.3))  # fmt: skip
-    fitted = fit(features, codes, weights, groups, SETTINGS)
+    fitted = fit(Table(features, codes, weights, groups), SETTINGS)
     on_objects = calibrate_on_objects(fitted, codes, weights, places)
     shown = best_of_places(fitted.held_out, places)
     assert shown.sum() == objects + others

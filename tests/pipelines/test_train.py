@@ -26,6 +26,7 @@ from pipelines.remembered import gather
 from pipelines.train import Request, export_rows, train
 from pipelines.trial import _settings_of
 from survey.api import judge
+from survey.detection.search import NUDGES
 from survey.errors import ModelError
 from survey.memory.audit import Policy
 from survey.memory.committee import Committee, networks_of
@@ -233,6 +234,27 @@ def test_the_cache_is_only_a_cache(own, monkeypatch):
     anew = measure_memory(memory, dataclasses.replace(search))
     assert anew.features.tobytes() == first.features.tobytes()
     assert cache_path(memory, memory.segments[0], search.roles) != path
+
+
+def test_further_looks_are_kept_with_their_rows(own):
+    memory = open_memory(own / "memory")
+    search = Search((0.24, 0.3394), 2.0, ("red", "green", "blue"))
+    plain = measure_memory(memory, search)
+    assert plain.nudged is None
+    first, cached = (measure_memory(memory, dataclasses.replace(search, nudged=True)) for _ in range(2))
+    assert first.features.tobytes() == plain.features.tobytes()
+    for rows in (first, cached):
+        assert rows.nudged.features.shape == (len(rows.nudged.of), rows.features.shape[1])
+        looks = np.bincount(rows.nudged.of, minlength=len(rows))
+        assert set(looks[rows.codes != ""]) == {len(NUDGES)}
+        assert set(looks[rows.codes == ""]) == {0, 1}
+        # A look is like its row, and unlike the others.
+        own_size = rows.diameter_m[rows.nudged.of] == 0.24
+        apart = np.abs(rows.nudged.features - rows.features[rows.nudged.of]).mean(axis=1)
+        others = np.abs(rows.nudged.features - np.roll(rows.features[rows.nudged.of], 50, axis=0)).mean(axis=1)
+        assert np.median(apart[own_size]) < 0.7 * np.median(others[own_size])
+    assert first.nudged.features.tobytes() == cached.nudged.features.tobytes()
+    assert first.nudged.of.tolist() == cached.nudged.of.tolist()
 
 
 def test_what_one_clip_gives_is_what_the_image_gives(own, ground):
