@@ -6,9 +6,9 @@
 
 Every case is ``survey run`` in a process of its own, looked at from outside four times a second: the resident memory
 of the coordinator and of all processes together (pages that several share are counted once: PSS; counted in each: RSS),
-and open file handles. The pixel plane lasts from the first tile to the last; opening and the map plane are told apart.
-Large rasters are VRTs that repeat the sample's image (``--source``), without overviews, which is the dearest case for
-the coarser passes. ``--stop-after`` ends the run by SIGINT after so many tiles; the whole raster is planned
+and open file handles. The pixel plane lasts from tiles laid out to the last of them; opening and the map plane are told
+apart. Large rasters are VRTs that repeat the sample's image (``--source``), without overviews, which is the dearest
+case for the coarser passes. ``--stop-after`` ends the run by SIGINT after so many tiles; the whole raster is planned
 all the same. Rows are printed as Markdown; ``--write FILE`` adds them to a file.
 """
 

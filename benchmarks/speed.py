@@ -6,7 +6,8 @@ Rasters are made of the natural colour photographs in ``DIR/brighton`` (mirrored
 10 cm), with mines or craters drawn into them, once with much clutter beside them: as a JPEG COG, as OpenDroneMap writes
 orthophotos (RGBA, deflate, predictor 2, tiles of 512), and uncompressed. Raw reading of every block and ``survey run``
 as a command of its own take turns, with the same number of processes; medians are shown: of the whole command, from
-its start to the GeoPackage, report and project, and of its pixel plane, from tiles laid out to the last one recorded.
+its start to the GeoPackage, report and project, and of its pixel plane, from tiles laid out, when the model is loaded,
+to the last one recorded.
 Memory, of all processes with shared pages counted once, is that of one more run, for looking takes time. Beside them
 is the recall of the drawn, unoccluded objects on that very raster, with its 90 % interval (Wilson): what finds nothing
 is not fast.

@@ -43,14 +43,16 @@ class Watched:
     planned: int = 0
     objects: int = 0
     begun_s: float = 0.0
-    first_tile_s: float = 0.0
     last_tile_s: float = 0.0
     seconds: float = 0.0
     exit_code: int = -1
 
     @property
     def pixels_s(self) -> float:
-        """Seconds of the pixel plane: from tiles laid out to the last one recorded, workers' start included."""
+        """Seconds of the pixel plane: from tiles laid out to the last one recorded.
+
+        By then the model is built and samples of the ground are looked at, which belongs to the opening.
+        """
         return self.last_tile_s - self.begun_s
 
     def peak(self, what: str, phase: str = "pixels") -> float:
@@ -114,7 +116,6 @@ def run(
             elif said["event"] == "tile":
                 watched.tiles += 1
                 watched.last_tile_s = time.monotonic() - start
-                watched.first_tile_s = watched.first_tile_s or watched.last_tile_s
                 watched.objects = said["objects"]
                 on_tile(watched.tiles, seen)
                 if said["fraction"] >= 1:

@@ -143,6 +143,8 @@ def fit_challenger(data: Remembered, before: Model | None, request: Request) -> 
     learned = looked & ~tested
     plain = rows.features.shape[1] - picture_width(len(data.roles))
     settings = request.training or recipe(data.n_objects, request.seed, data.starts, plain)
+    if rows.nudged is None:
+        settings = settings.model_copy(update={"nudged": False})
     fitted = fit_rows(data, learned, settings)
     held_out = np.zeros(len(rows))
     held_out[learned] = fitted.held_out

@@ -1,7 +1,8 @@
 """Measure the memory: candidates of every clip with their features and what people said of them, kept in a cache.
 
-What is measured depends on the feature set, the sizes that are looked for and the labels near a clip; a clip for
-which all of these are as they were is not measured again. ``features/`` in the memory may be deleted at any time.
+What is measured depends on the feature set, the sizes that are looked for, the nudges of further looks and the labels
+near a clip; a clip for which all of these are as they were is not measured again. ``features/`` in the memory may be
+deleted at any time.
 """
 
 from __future__ import annotations
@@ -214,7 +215,7 @@ class _Labels:
 def _key(clip: Mapping[Any, Any], labels: _Labels, search: Search) -> str:
     near = labels.near(clip)
     said = [[*row[:2], repr(row[2]), row[3].hex()] for row in near.itertuples(index=False, name=None)]
-    return digest([clip["clip_id"], said, asdict(search)])
+    return digest([clip["clip_id"], said, asdict(search), NUDGES if search.nudged else ()])
 
 
 def _tasks(
@@ -274,13 +275,13 @@ def _measured(
         weights[drawn] = clip.weight * len(here) / max(1, len(drawn))
         kept.append(drawn)
     chosen = np.sort(np.concatenate(kept))
-    codes[codes == _HARMLESS] = NOTHING
     looks = None
     if search.nudged:
         # Of its own, so that what is kept does not depend on whether it is looked at again.
         again = np.random.default_rng((int(clip.clip_id[:12], 16), -seen.corner[0]))
         of, which = looks_at(codes[chosen], len(NUDGES), again)
         looks = Nudged(nudged(seen.octaves, found.take(chosen[of]), seen.corner, which), of)
+    codes[codes == _HARMLESS] = NOTHING
     return Rows(
         found.features[chosen], codes[chosen], weights[chosen], found.diameter_m[chosen],
         found.strength[chosen].astype(float), x[chosen], y[chosen], example[chosen],
@@ -312,7 +313,7 @@ def _nothing() -> Rows:
 
 def _write(path: Path, rows: Rows, keys: set[str]) -> None:
     width = rows.features.shape[1] if len(rows) else 0
-    looks = rows.nudged or Nudged(np.empty((0, width), np.float32), np.empty(0, np.int64))
+    looks = rows.nudged or Nudged(np.empty((0, 0), np.float32), np.empty(0, np.int64))
     # Further looks stand below the rows, each with the number of its row and nothing else.
     columns: dict[str, Any] = {
         name: _with_nulls(pa.array(values, pa.string() if values.dtype == object else pa.float64()), len(looks.of))
@@ -320,7 +321,7 @@ def _write(path: Path, rows: Rows, keys: set[str]) -> None:
         if name != "features"
     }
     columns["look_at"] = pa.array(np.concatenate([np.full(len(rows), -1), looks.of]), pa.int64())
-    flat = pa.array(np.concatenate([rows.features, looks.features]).ravel(), pa.float32())
+    flat = pa.array(np.concatenate([rows.features.ravel(), looks.features.ravel()]), pa.float32())
     columns["features"] = pa.FixedSizeListArray.from_arrays(flat, max(1, width))
     table = pa.table(columns).replace_schema_metadata({"keys": json.dumps(sorted(keys)), "width": str(width)})
     with whole(path) as partial:
@@ -345,6 +346,8 @@ def _read(path: Path) -> tuple[Rows | None, set[str]]:
         )
         look_at = table.column("look_at").to_numpy()
         count = int((look_at < 0).sum())
+        if (look_at[:count] >= 0).any() or (look_at >= count).any():
+            raise ValueError("looks at rows that are not there")
         looks = Nudged(features[count : table.num_rows], look_at[count:]) if count < table.num_rows else None
         whole = table.slice(0, count).drop_columns(["features", "look_at"])
         values = {name: whole.column(name).to_numpy() for name in whole.column_names}

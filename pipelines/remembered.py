@@ -162,7 +162,9 @@ def gather(request: Request, champion: Model | None, say: Callable[[str], None])
     own = {size for one in sizes.values() for size in one}
     others = tuple(sorted(set(sizes_of(before)) - own)) if before else ()
     how = request.training or recipe(sum(counts.values()), request.seed)
-    search = Search(tuple(sorted(own)), least, tuple(roles), others, nudged=how.nudged)
+    # A champion that was taught so is fitted again as it was.
+    looks = how.nudged or (champion is not None and bool(champion.card.get("settings", {}).get("nudged")))
+    search = Search(tuple(sorted(own)), least, tuple(roles), others, nudged=looks)
     say(f"Measuring {len(clips)} clips (what has not changed since is read from the cache) ...")
     rows = measure_memory(memory, search, request.workers)
     known_of = name, tuple(roles), sizes, counts, least, shipped, tuple(notes)

@@ -16,6 +16,7 @@ import survey
 from survey.api import LabelledScene, Tile, feature_set_of
 from survey.detection.patches import RADII
 from survey.errors import LayerError, ModelError
+from survey.memory.committee import Committee
 from survey.memory.training import Training
 
 SAMPLE = "data/sample"
@@ -117,6 +118,19 @@ def test_an_estimator_within_the_audited_types_needs_no_trust(labelled_scene, tm
     model = survey.learn([labelled_scene], pipeline, settings=Training(folds=2))
     path = survey.save_model(tmp_path / "line.survey-model", model)
     assert survey.load_model(path).feature_set == feature_set_of()
+
+
+def test_the_committee_is_taught_looks_and_an_own_estimator_is_not(labelled_scene, forest):
+    small = Committee(iterations=3, leaves=4, networks=1, hidden=(4,), epochs=1)
+    settings = Training(committee=small, folds=2, nudged=True)
+    nudging, plain = (
+        survey.learn([labelled_scene], settings=settings.model_copy(update={"nudged": one})) for one in (True, False)
+    )
+    assert nudging.card["settings"]["nudged"]
+    assert nudging.card["data"] == plain.card["data"]
+    assert nudging.calibration != plain.calibration
+    assert not forest.card["settings"]["nudged"]
+    assert not survey.learn([labelled_scene], None, [darkness], settings=settings).card["settings"]["nudged"]
 
 
 def test_refusals_say_what_to_do(labelled_scene, forest):

@@ -17,6 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, 
 from concurrent.futures.process import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing import connection
 from typing import Any, Generic, TypeVar
 
@@ -170,14 +171,11 @@ def _default_method() -> str:
 
 
 def _become_worker() -> None:
-    """Leave signals to the coordinator, end with it, and keep to one thread."""
+    """Leave signals to the coordinator, and end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-    import cv2
-
-    cv2.setNumThreads(1)
 
 
 def _end_with(sentinel: int) -> None:
@@ -352,10 +350,19 @@ def _guarded(function: Callable[[T], R], task: T) -> R | _Failure:
     An exception does not always survive the way to another process, with what caused it: one of a library whose
     arguments are not its own ends the whole pool there.
     """
+    _keep_to_one_thread()
     try:
         return function(task)
     except Exception as error:
         return _failure(error)
+
+
+@cache
+def _keep_to_one_thread() -> None:
+    """OpenCV does not ask the environment; a worker of a cluster, or the only one, is asked for one core, too."""
+    import cv2
+
+    cv2.setNumThreads(1)
 
 
 def _failure(error: Exception) -> _Failure:

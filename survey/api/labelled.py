@@ -142,7 +142,7 @@ def rows_of(
     one: LabelledScene,
     known: tuple[Labelled, shapely.Geometry],
     sizes: dict[str, tuple[float, ...]],
-    how: tuple[tuple[Role, ...], float],
+    how: tuple[tuple[Role, ...], float, bool],
     measures: Sequence[Measure],
 ) -> LabelledRows:
     """Candidates on the reviewed ground of a scene with the class of what they lie on.
@@ -153,8 +153,9 @@ def rows_of(
     known : (Labelled, shapely geometry)
         From :func:`on_plane`.
     sizes : mapping of class code to diameters in metres
-    how : (roles, least strength)
-        Bands that are searched, and the strength from which something is a candidate.
+    how : (roles, least strength, nudged)
+        Bands that are searched, the strength from which something is a candidate, and whether candidates are also
+        measured a little off their place and size.
     measures : sequence of callables
         Of the researcher's own.
 
@@ -163,7 +164,7 @@ def rows_of(
     ImageryError
         Pixels cannot be read.
     """
-    scene, (labels, ground), (roles, least) = one.scene, known, how
+    scene, (labels, ground), (roles, least, nudging) = one.scene, known, how
     harmless = np.array([classes()[code].family == "clutter" for code in labels.codes], dtype=bool)
     labels = replace(labels, codes=np.where(harmless, "!", labels.codes))
     shapely.prepare(ground)
@@ -185,11 +186,10 @@ def rows_of(
             codes, _ = label_candidates(x, y, found.diameter_m, labels)
             said = shapely.contains_xy(ground, x, y) & (codes != UNDECIDED)
             chosen, weights = _thinned(codes, said, found.diameter_m, (tile.row0, tile.col0, a_pass.level))
-            codes[codes == "!"] = NOTHING
             drawn = found.take(chosen)
             kept = with_measures(drawn, octaves, (chip.row, chip.col), measures)
-            # Measures of the researcher's own are taken of places as they are.
-            looks = None if measures else _looks(drawn, octaves, (chip, tile), codes[chosen])
+            looks = _looks(drawn, octaves, (chip, tile), codes[chosen]) if nudging else None
+            codes[codes == "!"] = NOTHING
             blocks = [f"{scene.name}/{int(b)}/{int(a)}" for a, b in zip(x // _BLOCK_M, y // _BLOCK_M, strict=True)]
             groups = np.array([one.site] * len(x) if one.site else blocks, dtype=object)
             name = np.full(len(weights), scene.name, dtype=object)

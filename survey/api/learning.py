@@ -89,13 +89,18 @@ def learn(
     sizes = _sizes(outlines)
     shipped = _shipped_for(roles, scenes)
     least = _LEAST_STRENGTH if shipped is None else shipped.least_strength
-    parts = [rows_of(one, known, sizes, (roles, least), measures) for one, known in zip(scenes, outlines, strict=True)]
+    count = sum(len(known.codes) for known, _ in outlines)
+    # Measures of the researcher's own are taken of places as they are, and an estimator of theirs is taught those.
+    nudging = estimator is None and not measures and (settings or recipe(count)).nudged
+    how = roles, least, nudging
+    parts = [rows_of(one, known, sizes, how, measures) for one, known in zip(scenes, outlines, strict=True)]
     rows = LabelledRows.joined(parts)
     numbers = np.unique(rows.groups.astype(str), return_inverse=True)[1]
     starts = () if shipped is None or measures else networks_of(shipped.hazard)
     # Measures of the researcher's own come after the picture; then the trees read everything.
     plain = 0 if measures else rows.features.shape[1] - picture_width(len(roles))
-    settings = settings or recipe(sum(len(known.codes) for known, _ in outlines), starts=starts, plain=plain)
+    settings = settings or recipe(count, starts=starts, plain=plain)
+    settings = settings.model_copy(update={"nudged": nudging})
     if estimator is None:
         fitted = fit(Table(rows.features, rows.codes, rows.weights, numbers, rows.nudged), settings)
     else:

@@ -76,12 +76,13 @@ class Table:
     def taught(self) -> Taught:
         """Features, codes and weights of all looks that a classifier is fitted on; looks at one row share its weight.
 
-        An object is looked at as it lies, too. A negative that is nudged is not, so that there are no more of them.
+        What is looked at by every nudge is taught as it lies, too. A negative that is nudged once is not, so that there
+        are no more of them.
         """
         if self.nudged is None:
             return self.features, self.codes, self.weights
         looks = np.bincount(self.nudged.of, minlength=len(self.codes))
-        own = (self.codes != NOTHING) | (looks == 0)
+        own = looks != 1
         share = self.weights / (looks + own)
         of = np.concatenate([np.flatnonzero(own), self.nudged.of])
         return np.concatenate([self.features[own], self.nudged.features]), self.codes[of], share[of]
@@ -95,6 +96,7 @@ def looks_at(
     Parameters
     ----------
     codes : object array, shape (n,)
+        Class codes; what a person called harmless, by whatever code, is an object here.
     kinds : int
     rng : numpy.random.Generator
 

@@ -35,6 +35,13 @@ def test_objects_are_looked_at_by_every_nudge_and_half_of_the_negatives_by_one()
     ]
     assert 200 < (~on).sum() == len(np.unique(of[~on])) < 300
     assert set(which[~on].tolist()) == set(range(KINDS))
+    # What a person called harmless is known as well as an object: its own look is taught, too.
+    harmless = np.array(["!", "", ""], dtype=object)
+    of, _ = looks_at(harmless, KINDS, np.random.default_rng(1))
+    assert (of == 0).sum() == KINDS
+    nothing = np.array(["", "", ""], dtype=object)
+    taught = Table(np.eye(3, dtype=np.float32), nothing, np.ones(3), np.zeros(3, int), Nudged(np.ones((6, 3)), of[:6]))
+    assert taught.taught()[2] == pytest.approx([1 / 7, 1, 1, *[1 / 7] * 6])
 
 
 def test_looks_share_the_weight_of_their_row_and_a_nudged_negative_is_not_taught_as_it_lies():

@@ -5,10 +5,11 @@ import os
 import time
 from dataclasses import dataclass
 
+import cv2
 import psutil
 import pytest
 
-from pipelines.engine.executor import Pool, run_all
+from pipelines.engine.executor import Pool, _keep_to_one_thread, run_all
 from survey.errors import ImageryError, JobError
 
 
@@ -54,6 +55,21 @@ def test_faults_cost_a_retry_and_never_the_job(tmp_path, pool):
     assert found[3].attempts == 2
     assert found[5].reason == "tile 5 cannot be read"
     assert "KeyError" in found[6].reason
+
+
+def threads(_):
+    return cv2.getNumThreads()
+
+
+@pytest.mark.parametrize("pool", POOLS, ids=["inline", "default", "spawn"])
+def test_a_worker_keeps_to_one_thread(pool):
+    before = cv2.getNumThreads()
+    _keep_to_one_thread.cache_clear()
+    try:
+        cv2.setNumThreads(2)
+        assert [one.result for one in run_all(pool, threads, iter([0]), retries=0)] == [1]
+    finally:
+        cv2.setNumThreads(before)
 
 
 def test_a_worker_that_dies_costs_only_the_task_that_kills_it(tmp_path):

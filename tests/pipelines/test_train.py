@@ -214,8 +214,10 @@ def test_rejected_objects_are_hard_negatives(own, ground):
     path = reviewed_result(own, ground[0][0], one, ["rejected"])
     os.utime(path, (path.stat().st_mtime + 60,) * 2)
     assert learn(Learning(own / "memory", path, (str(ground[0][0]),))).counts == {"rejected": 1}
-    after = measure_memory(open_memory(own / "memory"), search)
+    after = measure_memory(open_memory(own / "memory"), dataclasses.replace(search, nudged=True))
     assert (after.codes[after.example == gone] == "").all()
+    # And looked at from every side, as objects are.
+    assert set(np.bincount(after.nudged.of, minlength=len(after))[after.example == gone]) == {len(NUDGES)}
     assert (after.weights[after.example == gone] == 1).all()
     assert (after.codes == "mine_at").sum() == (before.codes == "mine_at").sum() - (before.example == gone).sum()
 
@@ -255,6 +257,41 @@ def test_further_looks_are_kept_with_their_rows(own):
         assert np.median(apart[own_size]) < 0.7 * np.median(others[own_size])
     assert first.nudged.features.tobytes() == cached.nudged.features.tobytes()
     assert first.nudged.of.tolist() == cached.nudged.of.tolist()
+
+
+def test_looks_by_other_nudges_are_measured_anew(own, monkeypatch):
+    memory = open_memory(own / "memory")
+    search = Search((0.24,), 2.0, ("red", "green", "blue"), nudged=True)
+    before = measure_memory(memory, search)
+    monkeypatch.setattr("pipelines.measuring.NUDGES", NUDGES[:2])
+    after = measure_memory(memory, search)
+    assert after.features.tobytes() == before.features.tobytes()
+    assert set(np.bincount(after.nudged.of, minlength=len(after))[after.codes != ""]) == {2}
+
+
+def test_a_memory_without_any_candidate_is_kept_in_the_cache_too(own):
+    memory = open_memory(own / "memory")
+    bands = ("red", "green", "blue")
+    for least in (1e6, 1e6, 2e6, 2.0):
+        rows = measure_memory(memory, Search((0.24,), least, bands, nudged=True))
+        assert (len(rows) > 0) == (rows.nudged is not None) == (least == 2.0)
+
+
+def test_a_champion_that_was_taught_looks_is_fitted_again_with_them(own):
+    champion = load_file(open_register(own / "models").path("rgb-1"))
+    assert gather(asked(own), champion, lambda _: None).rows.nudged is None
+    settings = SMALL.model_copy(update={"nudged": True}).model_dump()
+    taught = dataclasses.replace(champion, card={**champion.card, "settings": settings})
+    assert gather(asked(own), taught, lambda _: None).rows.nudged is not None
+
+
+def test_the_card_says_whether_looks_were_taught(own):
+    nudging = SMALL.model_copy(update={"nudged": True})
+    data = gather(asked(own, training=nudging), None, lambda _: None)
+    assert fit_challenger(data, None, asked(own, training=nudging)).card["settings"]["nudged"]
+    assert not fit_challenger(data, None, asked(own)).card["settings"]["nudged"]
+    without = dataclasses.replace(data, rows=dataclasses.replace(data.rows, nudged=None))
+    assert not fit_challenger(without, None, asked(own, training=nudging)).card["settings"]["nudged"]
 
 
 def test_what_one_clip_gives_is_what_the_image_gives(own, ground):
