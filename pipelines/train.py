@@ -219,9 +219,9 @@ def show(trained: Trained, models: Path) -> None:
         typer.echo(f"Against it: {sentence}.")
     if trained.promoted:
         typer.echo(f"{trained.version} is promoted: {verdict['why']}.")
-        typer.echo(f'A job surveys with it where its file says: [model] path = "{models}"')
+        typer.echo(f'A job surveys with it where its file says: [model] path = "{models.resolve().as_posix()}"')
     else:
-        file = models / "versions" / f"{trained.version}.survey-model"
+        file = models.resolve() / "versions" / f"{trained.version}.survey-model"
         typer.echo(
             f"{trained.version} is kept but not promoted. `survey models show {trained.version} --models {models}` has "
             f'its card, a job can try it ([model] path = "{file}"), and `survey models promote {trained.version} '

@@ -99,7 +99,7 @@ def hold_trial(
             "moved out of segments/), or use --force"
         )
     why = "; ".join(against) or (
-        "nothing that matters got worse than with " + champion.version
+        "nothing that matters is surely worse than with " + champion.version
         if answers_of_champion is not None and champion is not None
         else f"it stands above the floor (average precision {floor['challenger']['ap']:.3f}; candidates ranked by "
         f"contrast alone {floor['champion']['ap']:.3f})"
@@ -174,7 +174,10 @@ def _refitted(
     """Fit the champion's recipe again on what it had learned from, with the same groups held out."""
     rows = data.rows
     of_clip = data.clips.drop_duplicates("clip_id").set_index("clip_id")["segment"]
-    of_example = dict(zip(data.examples["example_id"], data.examples["first_segment"], strict=True))
+    everything = data.memory.examples()
+    # That an object is none, a champion knows from when it was rejected.
+    since = np.where(everything["event"] == "reject", everything["segment"], everything["first_segment"])
+    of_example = dict(zip(everything["example_id"], since, strict=True))
     clip_known = np.array([one in segments for one in of_clip.reindex(rows.clip)])
     example_known = np.array([one == "" or of_example.get(one) in segments for one in rows.example])
     sizes = {size for code in champion.own_classes for size in champion.scales_by_class[code]}

@@ -119,7 +119,7 @@ def test_more_of_the_same_is_promoted_on_the_same_folds(own, ground):
     remember(own / "memory", own, ground[3:4])
     trained = train(asked(own))
     assert trained.promoted, trained.verdict["against"]
-    assert trained.verdict["why"] == "nothing that matters got worse than with rgb-1"
+    assert trained.verdict["why"] == "nothing that matters is surely worse than with rgb-1"
     assert trained.verdict["champion"] == "rgb-1"
     assert trained.verdict["champion_answers"] == "refitted"
     assert trained.verdict["comparison"]["overall"]["champion"]["ap"] is not None
@@ -201,19 +201,28 @@ def test_the_same_memory_gives_the_same_model_on_any_worker_count(own):
     assert answers[0] == answers[1]
 
 
+def reject(folder, ground, example):
+    """Learn that a remembered object of the first site is none."""
+    from test_learn import reviewed_result
+
+    path = reviewed_result(folder, ground[0][0], example.to_crs(ground[0][1].crs), ["rejected"])
+    os.utime(path, (path.stat().st_mtime + 60,) * 2)
+    return learn(Learning(folder / "memory", path, (str(ground[0][0]),)))
+
+
+def test_a_champion_is_fitted_again_with_what_people_had_rejected(own, ground):
+    reject(own, ground, open_memory(own / "memory").examples().iloc[[0]])
+    first, second = (train(asked(own, force="to compare")).verdict["comparison"]["overall"] for _ in range(2))
+    assert second["champion"] == first["challenger"] == second["challenger"]
+
+
 def test_rejected_objects_are_hard_negatives(own, ground):
     memory = open_memory(own / "memory")
     search = Search((0.24, 0.3394), 2.0, ("red", "green", "blue"))
     before = measure_memory(memory, search)
     gone = memory.examples()["example_id"].iloc[0]
     assert (before.codes[before.example == gone] == "mine_at").all()
-    _, labels, _ = ground[0]
-    from test_learn import reviewed_result
-
-    one = memory.examples().iloc[[0]].to_crs(labels.crs)
-    path = reviewed_result(own, ground[0][0], one, ["rejected"])
-    os.utime(path, (path.stat().st_mtime + 60,) * 2)
-    assert learn(Learning(own / "memory", path, (str(ground[0][0]),))).counts == {"rejected": 1}
+    assert reject(own, ground, memory.examples().iloc[[0]]).counts == {"rejected": 1}
     after = measure_memory(open_memory(own / "memory"), dataclasses.replace(search, nudged=True))
     assert (after.codes[after.example == gone] == "").all()
     # And looked at from every side, as objects are.
