@@ -13,7 +13,7 @@ from pipelines.remembered import Remembered
 from survey.api import Model, judge, sizes_of
 from survey.detection.classifier import probability_of
 from survey.detection.features import FEATURE_SET
-from survey.memory.promotion import Answers, Promotion, compare, doubtful, losses
+from survey.memory.promotion import Answers, Promotion, compare, doubtful, losses, remarks
 from survey.memory.training import Training
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def hold_trial(
         probability["champion"] = answers_of_champion[judged]
     comparison = compare(data.truth(objects), answers, probability, settings)
     floor = _floor(data, judged, objects, answers, challenger, settings)
+    notes += remarks(comparison, settings)
     against = losses(comparison, settings)
     ap = floor["challenger"]["ap"]
     surely = floor["ap_interval"] is not None and floor["ap_interval"][0] > 0

@@ -208,6 +208,22 @@ def losses(report: dict[str, dict[str, Any]], settings: Promotion) -> list[str]:
     return sentences
 
 
+def remarks(report: dict[str, dict[str, Any]], settings: Promotion) -> list[str]:
+    """Sentences about what the comparison says and is not judged by."""
+    sentences = []
+    few = [scope for scope, row in report.items() if row["n_objects"] < settings.fewest]
+    if few:
+        sentences.append(f"Of fewer than {settings.fewest} objects, and so not judged: {', '.join(few)}.")
+    overall = report["overall"]
+    before = overall.get("champion", {}).get("recall") or 0.0
+    if before > 0 and overall["challenger"]["recall"] == 0:
+        sentences.append(
+            f"At {settings.threshold:g} the challenger shows none of the {overall['n_objects']} objects, the champion "
+            f"{before:.0%} of them: look before you use it."
+        )
+    return sentences
+
+
 def doubtful(held_out: Floats, batch: NDArray[np.object_], settings: Promotion) -> dict[str, dict[str, float]]:
     """Batches of labels that disagree with the others.
 

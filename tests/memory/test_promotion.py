@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from survey.memory.grouping import groups_of
-from survey.memory.promotion import Answers, Promotion, Truth, compare, doubtful, losses
+from survey.memory.promotion import Answers, Promotion, Truth, compare, doubtful, losses, remarks
 
 SETTINGS = Promotion(resamples=200)
 
@@ -37,6 +37,22 @@ def test_average_precision_is_that_of_its_definition():
     precision = np.cumsum(hit) / np.arange(1, len(hit) + 1)
     assert found["ap"] == pytest.approx(precision[hit].sum() / 5)
     assert found["recall"] == pytest.approx((probability[:5] >= 0.5).mean())
+
+
+def test_what_is_not_judged_by_is_said():
+    truth, answers, rng = case(n_objects=60, sites=6)
+    before = said(answers, rng, 2.0)
+    both = {"challenger": before, "champion": before}
+    assert remarks(compare(truth, answers, both, SETTINGS), SETTINGS) == []
+    (few,) = remarks(compare(truth, answers, both, SETTINGS), SETTINGS.model_copy(update={"fewest": 11}))
+    assert few.startswith("Of fewer than 11 objects, and so not judged: site s0, site s1")
+    assert "overall" not in few
+    # As good an order, and nothing of it at the threshold: no loss of average precision, and of no use.
+    silent = compare(truth, answers, both | {"challenger": before * 0.4}, SETTINGS)
+    (none,) = remarks(silent, SETTINGS)
+    assert "shows none of the 60 objects" in none
+    alone = compare(truth, answers, {"challenger": before * 0.4}, SETTINGS)
+    assert remarks(alone, SETTINGS) == []
 
 
 def test_weights_stand_for_candidates():
