@@ -7,10 +7,9 @@ Rasters are made of the natural colour photographs in ``DIR/brighton`` (mirrored
 orthophotos (RGBA, deflate, predictor 2, tiles of 512), and uncompressed. Raw reading of every block and ``survey run``
 as a command of its own take turns, with the same number of processes; medians are shown: of the whole command, from
 its start to the GeoPackage, report and project, and of its pixel plane, from tiles laid out, when the model is loaded,
-to the last one recorded.
-Memory, of all processes with shared pages counted once, is that of one more run, for looking takes time. Beside them
-is the recall of the drawn, unoccluded objects on that very raster, with its 90 % interval (Wilson): what finds nothing
-is not fast.
+to the last one recorded. Memory, of all processes with shared pages counted once, is that of one more run, for looking
+takes time. Beside them is the recall of the drawn, unoccluded objects on that very raster, with its 90 % interval
+(Wilson): what finds nothing is not fast.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from rasterio.shutil import copy
 from rasterio.transform import from_origin
 from rasterio.windows import Window
 from sklearn.ensemble import RandomForestClassifier
-from watching import MIB, Watched, run
+from watching import EVERY_S, MIB, Watched, run
 
 from pipelines.grounds import CRS, NORTH, WEST, detections_of, write_job
 from survey.memory.comparison import Evaluating
@@ -148,10 +147,10 @@ def read_raw(path: Path, workers: int) -> float:
         return time.perf_counter() - start
 
 
-def survey_once(ground: Ground, case: Case, folder: Path, workers: int, **looking: float | None) -> Watched:
-    """Survey the ground by the command, and say what was seen of it from outside; the result is in ``folder``."""
+def survey_once(ground: Ground, case: Case, folder: Path, workers: int, every_s: float | None) -> Watched:
+    """Survey the ground by the command, its memory looked at as often; the result is in ``folder``."""
     more = "" if case.families is None else f"[detection]\nfamilies = {list(case.families)}\n"
-    watched = run(write_job(folder, [ground.path], RGB, None, more), workers, **looking)
+    watched = run(write_job(folder, [ground.path], RGB, None, more), workers, every_s=every_s)
     if watched.exit_code:
         raise SystemExit(f"The survey in {folder} ended with code {watched.exit_code}.")
     return watched
@@ -203,9 +202,9 @@ def lines(options: argparse.Namespace, work: Path) -> Iterator[str]:
             for _ in range(options.rounds):
                 raw.append(read_raw(ground.path, options.workers))
                 with tempfile.TemporaryDirectory(dir=work) as folder:
-                    seen.append(survey_once(ground, case, Path(folder), options.workers, every_s=None))
+                    seen.append(survey_once(ground, case, Path(folder), options.workers, None))
             with tempfile.TemporaryDirectory(dir=work) as folder:
-                looked = survey_once(ground, case, Path(folder), options.workers)
+                looked = survey_once(ground, case, Path(folder), options.workers, EVERY_S)
                 recall = recall_on(Path(folder) / "out" / "survey.gpkg", ground, tuple(case.objects))
             read, plane, whole = (
                 statistics.median(values) for values in (raw, [a.pixels_s for a in seen], [a.seconds for a in seen])

@@ -25,9 +25,9 @@ DETAIL_ANGLES = 24
 _SURROUND = slice(6, 9)
 # Added to spreads before anything is divided by them, grey levels.
 _NOISE = np.float32(2.0)
-# cv2.remap interpolates in steps of 1/32 pixel; offsets are held to them so that no rounding depends on the window.
-_STEPS = 32
-# ... and takes fewer rows and columns of places than this in one call.
+STEPS = 32
+"""cv2.remap interpolates in steps of 1/32 pixel; places are held to them so that no rounding depends on the window."""
+# It takes fewer rows and columns of places than this in one call.
 _MOST_POINTS = 1 << 14
 
 
@@ -117,7 +117,7 @@ def _rings(radius_px: NDArray[np.float64], angles: int) -> tuple[NDArray[np.floa
     """Offsets (down, across) of ring points, held to steps that remap interpolates exactly."""
     theta = 2 * np.pi * np.arange(angles) / angles
     down, across = np.outer(radius_px, np.sin(theta)).ravel(), np.outer(radius_px, np.cos(theta)).ravel()
-    return np.rint(down * _STEPS) / _STEPS, np.rint(across * _STEPS) / _STEPS
+    return np.rint(down * STEPS) / STEPS, np.rint(across * STEPS) / STEPS
 
 
 def _sample(

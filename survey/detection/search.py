@@ -15,7 +15,7 @@ from survey.detection.candidates import finer_pixels, peaks_of, strength_of
 from survey.detection.channels import channels_of, fill_invalid, pyramid
 from survey.detection.features import first_look, first_look_width, measure
 from survey.detection.networks import ROUGH, network_answers, rough_answers
-from survey.detection.patches import detail_samples, patches_of, polar_samples
+from survey.detection.patches import STEPS, detail_samples, patches_of, polar_samples
 from survey.detection.scales import BLOCK, REACH_IN_BLOCKS, REACH_IN_DIAMETERS, SOUGHT_HALVED_FROM, Pass, plan_passes
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ Octaves = Mapping[int, NDArray[np.uint8]]
 
 # Candidates measured at once: few enough that their patches stay in the processor's cache.
 _BATCH = 256
-# Places are held to steps that are interpolated exactly.
-_STEPS = 32
 
 NUDGES = ((-0.1, 0.0, 1.0), (0.1, 0.0, 1.0), (0.0, -0.1, 1.0), (0.0, 0.1, 1.0), (0.0, 0.0, 0.88), (0.0, 0.0, 1.14))
 """How far down and right of its place, in diameters, and at what multiple of its size a candidate is measured again."""
@@ -272,7 +270,7 @@ def nudged(octaves: Octaves, found: Found, corner: tuple[int, int], which: Ints)
         mine = np.flatnonzero((found.octave == octave) & (found.diameter_px == across) & (which == nudge))
         down, right, times = NUDGES[nudge]
         row, col = (
-            index[mine] - (first >> octave) + round(step * across * _STEPS) / _STEPS
+            index[mine] - (first >> octave) + round(step * across * STEPS) / STEPS
             for index, first, step in zip((found.row, found.col), corner, (down, right), strict=True)
         )
         rows[mine] = _features(octaves, (octave, across * times), row, col, found.features[mine, :looked])
