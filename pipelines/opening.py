@@ -53,9 +53,11 @@ class OpenScene:
     def tiles(self, tiling: Tiling) -> Iterator[tuple[Pass, Tile]]:
         """Yield the tiles of every pass that touch the region, those of the coarsest first.
 
-        Where a file has no overviews a coarse tile is made of many pixels, and what takes long is better begun early.
+        Where a file has no overviews a coarse tile is made of many pixels, and what takes long is better begun early;
+        but where the finest pass keeps these levels, the coarse ones come last.
         """
-        yield from pieces(self.scene, self.passes[::-1], tiling, self.region)
+        passes = self.passes if self.finest.reduced else self.passes[::-1]
+        yield from pieces(self.scene, passes, tiling, self.region)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import cv2
@@ -13,6 +15,7 @@ import numpy as np
 import pyproj
 from numpy.typing import NDArray
 
+from survey.cores import cores
 from survey.errors import ImageryError
 from survey.imagery.salvage import salvage_chip
 from survey.imagery.scene import Role, Scene
@@ -44,19 +47,35 @@ def chips_of(objects: gpd.GeoDataFrame, scenes: Sequence[Scene], most: int = _MO
     shown = objects[objects["image"].isin(list(known))]
     shown = shown.sort_values(["probability", "object_id"], ascending=[False, True]).head(most)
     chips: dict[str, bytes] = {}
-    for name, group in shown.groupby("image", sort=True):
-        scene = known[str(name)]
-        to_scene = pyproj.Transformer.from_crs("EPSG:4326", scene.grid.crs, always_xy=True)
-        col, row = scene.grid.to_pixel(*to_scene.transform(group["lon"].to_numpy(), group["lat"].to_numpy()))
-        # Row by row of blocks, so that a block is decoded once for all the objects in it.
-        order = np.lexsort([col, row // _BLOCK_ROWS])
-        names, lengths = group["object_id"].to_numpy(object)[order], group["length_m"].to_numpy(float)[order]
-        with held_open():
-            for object_id, length, x, y in zip(names, lengths, col[order], row[order], strict=True):
-                try:
-                    chips[str(object_id)] = _chip(scene, float(x), float(y), float(length))
-                except ImageryError as error:
-                    log.warning("No picture of object %s: %s", object_id, error)
+    with ThreadPoolExecutor(cores()) as pool:
+        for name, group in shown.groupby("image", sort=True):
+            scene = known[str(name)]
+            to_scene = pyproj.Transformer.from_crs("EPSG:4326", scene.grid.crs, always_xy=True)
+            col, row = scene.grid.to_pixel(*to_scene.transform(group["lon"].to_numpy(), group["lat"].to_numpy()))
+            # Row by row of blocks, so that a block is decoded once for all the objects in it.
+            order = np.lexsort([col, row // _BLOCK_ROWS])
+            wanted = [group["object_id"].to_numpy(object), group["length_m"].to_numpy(float), col, row]
+            runs = np.array_split(order, cores())
+            for some in pool.map(partial(_chips_in, scene), *([one[run] for run in runs] for one in wanted)):
+                chips |= some
+    return chips
+
+
+def _chips_in(
+    scene: Scene,
+    names: NDArray[np.object_],
+    lengths: NDArray[np.float64],
+    col: NDArray[np.float64],
+    row: NDArray[np.float64],
+) -> dict[str, bytes]:
+    """Pictures of some objects of a scene, by name."""
+    chips: dict[str, bytes] = {}
+    with held_open():
+        for object_id, length, x, y in zip(names, lengths, col, row, strict=True):
+            try:
+                chips[str(object_id)] = _chip(scene, float(x), float(y), float(length))
+            except ImageryError as error:
+                log.warning("No picture of object %s: %s", object_id, error)
     return chips
 
 

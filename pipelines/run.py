@@ -168,9 +168,13 @@ def survey_tiles(job: Job, opened: Opened, journal: Journal, work: Work, watch: 
     """
     from dataclasses import replace
 
+    from pipelines.keeping import clear, with_levels
     from pipelines.walk import plan_walk
     from survey.heap import give_back
 
+    if work.pool.cluster is None:
+        # Machines of a cluster need not share a folder.
+        opened = replace(opened, scenes=with_levels(opened.scenes, journal))
     walk = plan_walk(opened.scenes, journal)
     pool = replace(work.pool, workers=max(1, min(work.pool.workers, walk.left)))
     watch.begun(walk, pool.workers)
@@ -179,22 +183,27 @@ def survey_tiles(job: Job, opened: Opened, journal: Journal, work: Work, watch: 
     while left and not work.stopped_by():
         left = survey_round(job, opened, journal, replace(work, pool=pool, by_block=by_block), watch)
         by_block = not by_block
+    if not work.stopped_by():
+        clear(job.job.output)
 
 
 def survey_round(job: Job, opened: Opened, journal: Journal, work: Work, watch: Watch) -> bool:
     """Try every tile that the journal lacks; returns whether some of it has to be tried in another way."""
-    from pipelines.engine.executor import run_all
+    from pipelines.engine.executor import IN_FLIGHT_PER_WORKER, run_all
     from pipelines.engine.journal import Entry
     from pipelines.engine.parcels import Parcel, Task, survey_one
+    from pipelines.keeping import Kept
     from pipelines.opening import threshold_of
-    from pipelines.walk import Step, steps_left
+    from pipelines.walk import Step, later, steps_left
 
     threshold = threshold_of(job, opened.model)
     keys = {name: row.key for name, row in journal.scenes().items()}
     in_hand: dict[Task, Step] = {}
+    kept = Kept(step.place for step in steps_left(opened.scenes, journal))
+    at_once = IN_FLIGHT_PER_WORKER * work.pool.workers
 
     def tasks() -> Iterator[Task]:
-        for step in steps_left(opened.scenes, journal, by_block=work.by_block):
+        for step in later(steps_left(opened.scenes, journal, by_block=work.by_block), at_once):
             task = step.task(work.model, job.visibility)
             in_hand[task] = step
             yield task
@@ -205,6 +214,7 @@ def survey_round(job: Job, opened: Opened, journal: Journal, work: Work, watch: 
     )
     for outcome in outcomes:
         step = in_hand.pop(outcome.task)
+        kept.without(step.place)
         key = keys[step.place.scene.name]
         parcel: Parcel | None = outcome.result
         if parcel is not None:

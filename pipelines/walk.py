@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -113,6 +114,21 @@ def steps_left(scenes: Sequence[OpenScene], journal: Journal, *, by_block: bool 
     for step, is_done in _laid(scenes, journal):
         if not is_done:
             yield replace(step, by_block=by_block)
+
+
+def later(steps: Iterator[Step], behind: int) -> Iterator[Step]:
+    """Yield tiles that are made of what others keep some tiles later than they come, so that those are done."""
+    waiting: deque[tuple[int, Step]] = deque()
+    count = 0
+    for step in steps:
+        if step.place.finest.reduced and not step.a_pass.finest:
+            waiting.append((count, step))
+            continue
+        yield step
+        count += 1
+        while waiting and waiting[0][0] + behind <= count:
+            yield waiting.popleft()[1]
+    yield from (step for _, step in waiting)
 
 
 def _laid(scenes: Sequence[OpenScene], journal: Journal) -> Iterator[tuple[Step, bool]]:

@@ -33,7 +33,7 @@ AHEAD = "SURVEY_LOADED_AHEAD"
 """Environment variable that tells the server which model to load, JSON."""
 _BACK_OFF_S = 0.25
 _LONGEST_BACK_OFF_S = 10.0
-_IN_FLIGHT_PER_WORKER = 2
+IN_FLIGHT_PER_WORKER = 2
 _MOST_WAITING = 256
 """Tasks that wait to be tried again; while there are as many, none is begun: where all fails, memory stays small."""
 _HOPELESS = 24
@@ -236,7 +236,7 @@ class _Rounds(Generic[T, R]):
     def __init__(self, fresh: Callable[[], Executor], function: Callable[[T], R], retries: int, pool: Pool) -> None:
         self._fresh, self._function, self._retries = fresh, function, retries
         self._executor = fresh()
-        self._room = 1 if isinstance(self._executor, _Inline) else _IN_FLIGHT_PER_WORKER * pool.workers
+        self._room = 1 if isinstance(self._executor, _Inline) else IN_FLIGHT_PER_WORKER * pool.workers
         self._flying: dict[Future[R | _Failure], tuple[T, int]] = {}
         self._again: list[tuple[float, int, T, int]] = []
         self._alone: deque[tuple[T, int]] = deque()

@@ -18,6 +18,7 @@ import shapely
 
 from survey.api import Model, ModelFile, Pass, Scene, load_model, survey_damaged_tile, survey_tile
 from survey.errors import JournalError, ModelError
+from survey.imagery.levels import keep_levels
 from survey.imagery.salvage import Unread
 from survey.imagery.samples import Sample
 from survey.imagery.tiles import Tile
@@ -89,7 +90,7 @@ class Parcel:
 
 
 def survey_one(task: Task) -> Parcel:
-    """Survey a tile and pack what it gave (runs in a worker).
+    """Survey a tile, keep levels that are made of it, and pack what it gave (runs in a worker).
 
     Raises
     ------
@@ -100,6 +101,8 @@ def survey_one(task: Task) -> Parcel:
     """
     survey = survey_damaged_tile if task.by_block else survey_tile
     result = survey(task.scene, task.a_pass, task.tile, model_of(task.model), task.visibility)
+    if task.scene.kept is not None and not result.unread:
+        keep_levels(Path(task.scene.kept), result.reduced, task.model.roles)
     table = result.sightings
     return Parcel(
         len(table),

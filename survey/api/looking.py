@@ -1,4 +1,4 @@
-"""What is kept of a tile's pixels: channels at every octave, which are valid, what could be seen, and a picture."""
+"""What is kept of a tile's pixels: channels at every octave, valid ones, what could be seen, smaller pictures."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from survey.detection.channels import channels_of, fill_invalid, pyramid
 from survey.detection.scales import Pass
 from survey.imagery.chips import Chip, read_chip
+from survey.imagery.levels import Reduced, join_reduced, reduced_parts
 from survey.imagery.salvage import Unread
 from survey.imagery.samples import Sample, join_samples, sampled
 from survey.imagery.scene import Role, Scene
@@ -44,6 +45,8 @@ class Looked:
     unread : tuple of Unread
     sample : Sample or None
         None but where the pass is to be sampled.
+    reduced : tuple of Reduced
+        Levels that are to be made of the core's pixels.
     """
 
     octaves: Mapping[int, NDArray[np.uint8]]
@@ -52,6 +55,7 @@ class Looked:
     cells: CellBlock | None
     unread: tuple[Unread, ...]
     sample: Sample | None = None
+    reduced: tuple[Reduced, ...] = ()
 
 
 def whole_chip(scene: Scene, level: int, window: Window, roles: Sequence[Role]) -> tuple[Chip, tuple[Unread, ...]]:
@@ -87,6 +91,7 @@ def look_at(
     valid = np.empty((row1 - row0, col1 - col0), bool)
     cells: list[CellBlock] = []
     samples: list[Sample] = []
+    means: list[Reduced] = []
     lost: list[Unread] = []
     unread: list[Unread] = []
     chip: Chip | None = None
@@ -110,8 +115,10 @@ def look_at(
                 cells += _cells((chip, made), tile, rows, visibility)
             if a_pass.sampled:
                 samples += sampled(chip, _part(tile, rows), a_pass.sampled)
+            means += reduced_parts(chip, _part(tile, rows), a_pass.reduced)
     octaves = pyramid(channels, 1 + max(a_pass.octaves))
-    return Looked(octaves, valid, (row0, col0), join_cells(cells), tuple(unread), join_samples(samples))
+    kept = join_samples(samples), join_reduced(means)
+    return Looked(octaves, valid, (row0, col0), join_cells(cells), tuple(unread), *kept)
 
 
 def _continued(above: Chip, below: Chip, row0: int) -> Chip:

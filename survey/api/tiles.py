@@ -24,6 +24,7 @@ from survey.hazards import classes
 from survey.heap import give_back
 from survey.imagery.chips import level_grid
 from survey.imagery.grid import Grid
+from survey.imagery.levels import Reduced
 from survey.imagery.salvage import Unread, salvage_chip
 from survey.imagery.samples import Sample
 from survey.imagery.scene import Role, Scene
@@ -51,6 +52,8 @@ class TileResult:
         Blocks in the tile or its halo that could not be read.
     sample : Sample or None
         Some of its pixels, where the pass is to be sampled.
+    reduced : tuple of Reduced
+        Levels that the file lacks, where the pass is to make them.
     """
 
     sightings: gpd.GeoDataFrame
@@ -58,6 +61,7 @@ class TileResult:
     seconds: float
     unread: tuple[Unread, ...] = ()
     sample: Sample | None = None
+    reduced: tuple[Reduced, ...] = ()
 
 
 def passes(scene: Scene, model: ModelFile, detection: Detection) -> tuple[Pass, ...]:
@@ -150,7 +154,7 @@ def _searched(scene: Scene, a_pass: Pass, tile: Tile, model: Model, looked: Look
         emitted = probability >= EMITTED
         judged = found.take(emitted), probability[emitted], codes[emitted]
         sightings = _sightings(scene, level_grid(scene, a_pass.level), looked, judged)
-    return TileResult(sightings, looked.cells, 0.0, looked.unread, looked.sample)
+    return TileResult(sightings, looked.cells, 0.0, looked.unread, looked.sample, looked.reduced)
 
 
 def _roles(model: ModelFile) -> tuple[Role, ...]:

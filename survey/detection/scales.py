@@ -47,6 +47,8 @@ class Pass:
         Ground sampling distance of the level, metres.
     sampled : int
         Every so many-th row and column of pixels is kept for a picture of the scene; 0: none.
+    reduced : tuple of int
+        Levels that the file lacks and further passes are to read, made of the pixels of this one.
     """
 
     level: int
@@ -56,6 +58,7 @@ class Pass:
     finest: bool
     gsd_m: float
     sampled: int = 0
+    reduced: tuple[int, ...] = ()
 
     @property
     def octaves(self) -> tuple[int, ...]:

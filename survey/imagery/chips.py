@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
-import cv2
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
@@ -23,6 +21,7 @@ from survey.errors import ImageryError
 from survey.imagery.grid import Grid
 from survey.imagery.heights import read_heights
 from survey.imagery.jpeg_tiles import read_jpeg_tiles
+from survey.imagery.levels import kept_levels, reduced
 from survey.imagery.scene import Role, Scene
 from survey.imagery.trust import open_raster
 
@@ -185,21 +184,22 @@ def _as_bytes(raw: NDArray[np.generic], scene: Scene, roles: Sequence[Role]) -> 
 def _read_reduced(
     dataset: rasterio.DatasetReader, scene: Scene, level: int, inside: tuple[int, int, int, int], roles: Sequence[Role]
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Mean of the valid pixels of each block of 2**level pixels; a block is valid where at least half is."""
+    """Means over blocks of 2**level pixels, of what is not kept of them; see :func:`survey.imagery.levels.reduced`."""
     side = 1 << level
     row0, row1, col0, col1 = inside
-    part = np.zeros((len(roles), row1 - row0, col1 - col0), np.uint8)
-    valid = np.zeros(part.shape[1:], bool)
+    part, valid, known = kept_levels(scene.kept, level, inside, roles)
     # Whole blocks of the file at a time, so that none is decoded twice.
     step = max(1, _PIECE_PX >> level)
     for top, bottom in _between(row0, row1, step):
         for left, right in _between(col0, col1, step):
+            place = (slice(top - row0, bottom - row0), slice(left - col0, right - col0))
+            if known[place].all():
+                continue
             full = (
                 top * side, min(bottom * side, scene.grid.height), left * side, min(right * side, scene.grid.width)
             )  # fmt: skip
             pixels, ok = _read(dataset, scene, full, roles)
-            place = (slice(top - row0, bottom - row0), slice(left - col0, right - col0))
-            part[(slice(None), *place)], valid[place] = _reduced(pixels, ok, side)
+            part[(slice(None), *place)], valid[place] = reduced(pixels, ok, side)
     return part, valid
 
 
@@ -207,38 +207,3 @@ def _between(first: int, last: int, step: int) -> Iterator[tuple[int, int]]:
     """Cut a range at multiples of a step."""
     edges = [first, *range((first // step + 1) * step, last, step), last]
     return pairwise(edges)
-
-
-def _reduced(
-    pixels: NDArray[np.uint8], ok: NDArray[np.bool_], side: int
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Mean of the valid pixels of each block, and which blocks are valid; blocks at the end may be cut off."""
-    rows, cols = (-(-size // side) for size in ok.shape)
-    cut_off = ((0, rows * side - ok.shape[0]), (0, cols * side - ok.shape[1]))
-    padded = np.pad(pixels, ((0, 0), *cut_off)) if any(map(any, cut_off)) else pixels
-    # A whole block has one mean, whatever lies beside it.
-    whole = np.stack([cv2.resize(band, (cols, rows), interpolation=cv2.INTER_AREA) for band in padded])
-    if ok.all() and padded is pixels:
-        return whole, np.ones((rows, cols), bool)
-    count = block_sums(np.pad(ok, cut_off).astype(np.uint8), side)
-    enough = count * 2 >= side * side
-    # A block cut off by the scene's edge is judged by the pixels it has.
-    edge = np.pad(np.ones(ok.shape, np.uint8), cut_off)
-    enough |= (count > 0) & (count * 2 >= block_sums(edge, side))
-    mean = np.stack([(block_sums(band, side) + count // 2) // np.maximum(count, 1) for band in padded])
-    return np.where(enough, np.where(count == side * side, whole, mean), 0).astype(np.uint8), enough
-
-
-def block_sums(band: NDArray[Any], side: int) -> NDArray[np.int64]:
-    """Sums over blocks of ``side`` x ``side`` pixels of 8 or 16 bits, exact; ``side`` divides the sides of ``band``."""
-    rows, cols = band.shape
-    if band.dtype == np.uint8:
-        lines: Any = np.ascontiguousarray(band).reshape(rows * cols // side, side)
-        across = cv2.reduce(lines, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
-        return across.reshape(rows // side, side, cols // side).sum(axis=1, dtype=np.int64)
-    # Rows are added first, many columns at a time: cv2 sums words slowly.
-    stacked = band.reshape(rows // side, side, cols)
-    total: NDArray[np.uint32] = np.zeros((rows // side, cols), np.uint32)
-    for line in range(side):
-        total += stacked[:, line]
-    return total.reshape(rows // side, cols // side, side).sum(axis=2, dtype=np.int64)

@@ -104,6 +104,8 @@ class Scene:
         Height and width of a block on disk.
     acquired_at : datetime or None
     position_error_m : float
+    kept : str or None
+        Folder of levels that the file lacks, as far as they are known (:mod:`survey.imagery.levels`).
     """
 
     path: str
@@ -119,6 +121,7 @@ class Scene:
     block: tuple[int, int]
     acquired_at: datetime | None
     position_error_m: float
+    kept: str | None = None
 
     @property
     def roles(self) -> tuple[Role, ...]:

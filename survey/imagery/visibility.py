@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from survey.imagery.chips import Chip, block_sums
+from survey.imagery.chips import Chip
+from survey.imagery.levels import block_sums
 from survey.imagery.scene import Role
 from survey.imagery.tiles import Tile
 

@@ -9,7 +9,8 @@ from rasters import RGB, noise, scene_of, write
 
 from survey.detection.channels import channels_of
 from survey.hazards import HazardClass
-from survey.imagery.chips import block_sums, level_grid, read_chip
+from survey.imagery.chips import level_grid, read_chip
+from survey.imagery.levels import block_sums
 from survey.imagery.pieces import coverage_pieces
 from survey.imagery.seen import Sought
 from survey.imagery.tiles import Tiling, cut
