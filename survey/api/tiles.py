@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from survey.api.judging import Measure, OwnModel, first_stage, judge, wanted_classes, worth_judging
 from survey.api.looking import Looked, look_at
 from survey.detection.classifier import EMITTED, Detection
-from survey.detection.objects import outline_of, to_polygon
+from survey.detection.objects import outline_of, to_polygons
 from survey.detection.patches import ANGLES, RADII, polar_samples
 from survey.detection.scales import Pass, plan_passes
 from survey.detection.search import Found, joined, search
@@ -152,8 +152,9 @@ def _searched(scene: Scene, a_pass: Pass, tile: Tile, model: Model, looked: Look
         found = joined(likely)
         probability, codes = judge(found.features, found.diameter_m, found.strength, model)
         emitted = probability >= EMITTED
-        judged = found.take(emitted), probability[emitted], codes[emitted]
-        sightings = _sightings(scene, level_grid(scene, a_pass.level), looked, judged)
+        if emitted.any():
+            judged = found.take(emitted), probability[emitted], codes[emitted]
+            sightings = _sightings(scene, level_grid(scene, a_pass.level), looked, judged)
     return TileResult(sightings, looked.cells, 0.0, looked.unread, looked.sample, looked.reduced)
 
 
@@ -244,20 +245,17 @@ def _outlined(
 ) -> gpd.GeoDataFrame:
     level_row, level_col = found.level_pixel()
     down, across = scene.grid.height / grid.height, scene.grid.width / grid.width
-    polygons, sizes = [], []
-    for i in range(len(probability)):
-        octave = int(found.octave[i])
-        top, left = looked.corner[0] >> octave, looked.corner[1] >> octave
-        outline = outline_of(
-            looked.octaves[octave], int(found.row[i]) - top, int(found.col[i]) - left, float(found.diameter_px[i])
-        )
-        pixel_m = grid.gsd_m * 2**octave
-        # Counted from the scene's origin, so that no sum depends on where the tile lies.
-        points = shapely.get_coordinates(to_polygon(outline)) + np.array([left, top])
-        area = shapely.area(shapely.Polygon(points)) * pixel_m**2
-        sizes.append((outline.length_px * pixel_m, outline.width_px * pixel_m, area))
-        polygons.append(shapely.Polygon(np.column_stack(grid.to_ground(*(points * 2**octave).T))))
-    length, width, area = np.array(sizes).reshape(-1, 3).T
+    top, left = (first >> found.octave for first in looked.corner)
+    places = zip(found.octave.tolist(), found.row - top, found.col - left, found.diameter_px.tolist(), strict=True)
+    outlines = [outline_of(looked.octaves[octave], int(row), int(col), size) for octave, row, col, size in places]
+    points, of = shapely.get_coordinates(to_polygons(outlines), return_index=True)
+    # Counted from the scene's origin, so that no sum depends on where the tile lies.
+    points += np.column_stack([left, top])[of]
+    pixel_m = grid.gsd_m * 2.0**found.octave
+    area = shapely.area(shapely.polygons(shapely.linearrings(points, indices=of))) * pixel_m**2
+    length, width = np.array([(one.length_px, one.width_px) for one in outlines]).T * pixel_m
+    on_ground = np.column_stack(grid.to_ground(*(points.T * 2.0 ** found.octave[of])))
+    polygons = shapely.polygons(shapely.linearrings(on_ground, indices=of))
     return gpd.GeoDataFrame(
         {
             "image": np.full(len(polygons), scene.name, dtype=object),

@@ -34,9 +34,9 @@ from survey.contamination.methodology import Methodology, methodology_rules, sug
 from survey.contamination.placing import place, with_visibility
 from survey.contamination.plane import Floats, Geometries, Ints, Plane
 from survey.contamination.terrain import Terrain, land_cover_by_area, slope_by_area
-from survey.contamination.threads import give_back_memory
 from survey.contamination.turning import benchmarks
 from survey.layers import EVIDENCE, HAZARD_OBJECTS, conform
+from survey.threads import give_back_memory
 
 RESIDUAL_NOTE = "That nothing was found beyond this outline is not evidence that nothing is there."
 

@@ -12,9 +12,9 @@ import shapely
 
 from survey.contamination.overlay import CRUMB_M2, outline, split
 from survey.contamination.plane import Bools, Floats, Geometries, Ints, Plane, polygons_only
-from survey.contamination.threads import in_threads
 from survey.hazards import FAMILIES, ITEM_FAMILIES
 from survey.layers import COVERAGE_PIECES, COVERAGE_STATUSES, conform
+from survey.threads import in_threads
 
 NO_ITEMS = "no mine, submunition or other explosive item could be seen at this resolution"
 """Reason of ground on which only indicators could have been seen."""
@@ -200,7 +200,7 @@ def _seen_by_any(disjoint: pd.DataFrame, pieces: pd.DataFrame) -> pd.DataFrame:
     """Split pieces where another scene could have shown a family that the first could not."""
     seeing = pieces[pieces["families"] != ""]
     for families in sorted(seeing["families"].unique()):
-        eyes = seeing.loc[seeing["families"] == families, "shape"].to_numpy(dtype=object)
+        eyes, own = (seeing.loc[seeing["families"] == families, name].to_numpy(object) for name in ("shape", "scene"))
         wanted = set(families.split(";"))
         lacking = np.array([not wanted <= set(f.split(";")) for f in disjoint["families"]], dtype=bool)
         # No ground that is not analysed lies under an analysed piece: that would have come first.
@@ -211,6 +211,10 @@ def _seen_by_any(disjoint: pd.DataFrame, pieces: pd.DataFrame) -> pd.DataFrame:
         shapes = np.array(disjoint["shape"], dtype=object)
         position = np.flatnonzero(lacking)
         mine, eye = shapely.STRtree(eyes).query(shapes[position], predicate="intersects")
+        # Pieces of one scene that is cut up without overlaps touch each other, and share nothing.
+        scene = disjoint["scene"].to_numpy(object)[position]
+        apart = (scene[mine] != own[eye]) | (own[eye] == "")
+        mine, eye = mine[apart], eye[apart]
         if len(mine) == 0:
             continue
         order = np.argsort(mine, kind="stable")

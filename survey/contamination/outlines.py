@@ -9,7 +9,7 @@ import shapely
 
 from survey.contamination.clusters import Mesh
 from survey.contamination.plane import Bools, Floats, Geometries, Ints, polygons_only
-from survey.contamination.threads import in_threads
+from survey.threads import in_threads
 
 _CORNERS = 2
 """Segments to a quarter circle: eight turning points go round a single object, each a marker to set and keep."""

@@ -15,7 +15,7 @@ import numpy as np
 import shapely
 
 from survey.contamination.plane import Bools, Floats, Geometries, Ints, merged, polygons_only
-from survey.contamination.threads import in_threads
+from survey.threads import in_threads
 
 GRID_M = 1e-7
 """Crossings are rounded to this, metres, where floating point fails."""

@@ -11,8 +11,8 @@ import shapely
 
 from survey.contamination.ground import detectability_of
 from survey.contamination.plane import Bools, Floats, Geometries, Ints, Plane, flat_crs
-from survey.contamination.threads import in_threads
 from survey.hazards import FAMILIES, ITEM_FAMILIES, MINE_FAMILIES
+from survey.threads import in_threads
 
 COUNTED_FAMILIES = (*ITEM_FAMILIES, "unknown")
 """Families that density counts. An unknown object is a suspected item whose class is not known: it counts."""

@@ -17,8 +17,8 @@ import numpy.typing as npt
 import pyproj
 import shapely
 
-from survey.contamination.threads import in_threads
 from survey.errors import LayerError
+from survey.threads import in_threads
 
 DENSIFY_M = 100.0
 """Longest edge, metres, that is projected by its two ends alone."""

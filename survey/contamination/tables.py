@@ -24,7 +24,6 @@ from survey.contamination.plane import (
     transformer,
 )
 from survey.contamination.polygon_checks import check_polygons
-from survey.contamination.threads import in_threads
 from survey.contamination.turning import turning_points
 from survey.layers import (
     AREA_DISTRICTS,
@@ -45,6 +44,7 @@ from survey.layers import (
     conform,
 )
 from survey.rounding import largest_remainder_by_group
+from survey.threads import in_threads
 
 
 @dataclass(frozen=True)

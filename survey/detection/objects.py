@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -89,10 +90,11 @@ def _component(mask: NDArray[np.uint8], centre: tuple[int, int], diameter_px: fl
         return None
     # Traced through pixel corners, four steps a pixel: through pixel centres it would be half a step small all round.
     own = (labels[top : top + height, left : left + width] == label).view(np.uint8)
-    blown = np.pad(own.repeat(4, axis=0).repeat(4, axis=1), 1)
+    blown: NDArray[np.uint8] = np.zeros((4 * height + 2, 4 * width + 2), np.uint8)
+    blown[1:-1, 1:-1] = own.repeat(4, axis=0).repeat(4, axis=1)
     corners = blown[1:, 1:] | blown[:-1, 1:] | blown[1:, :-1] | blown[:-1, :-1]
     contours, _ = cv2.findContours(corners, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    contour = max(contours, key=cv2.contourArea)
+    contour = max(contours, key=cv2.contourArea) if len(contours) > 1 else contours[0]
     contour = cv2.approxPolyDP(contour, 1.2, closed=True)
     if len(contour) < 3:
         return None
@@ -101,11 +103,12 @@ def _component(mask: NDArray[np.uint8], centre: tuple[int, int], diameter_px: fl
     return Outline(ring, max(sides), min(sides))
 
 
-def to_polygon(outline: Outline) -> shapely.Polygon:
-    """Outline as a valid polygon, in the same coordinates."""
-    polygon = shapely.Polygon(outline.ring)
-    if not polygon.is_valid:
-        polygon = max(shapely.get_parts(shapely.make_valid(polygon)), key=lambda part: part.area)
-        if not isinstance(polygon, shapely.Polygon):
-            polygon = shapely.Polygon(outline.ring).convex_hull
-    return polygon
+def to_polygons(outlines: Sequence[Outline]) -> NDArray[np.object_]:
+    """Outlines as valid polygons, in the same coordinates; at least one."""
+    rings = [outline.ring for outline in outlines]
+    of = np.repeat(np.arange(len(rings)), [len(ring) for ring in rings])
+    polygons = shapely.polygons(shapely.linearrings(np.concatenate(rings), indices=of))
+    for number in np.flatnonzero(~shapely.is_valid(polygons)):
+        largest = max(shapely.get_parts(shapely.make_valid(polygons[number])), key=lambda part: part.area)
+        polygons[number] = largest if isinstance(largest, shapely.Polygon) else polygons[number].convex_hull
+    return np.asarray(polygons, dtype=object)

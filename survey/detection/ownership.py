@@ -6,7 +6,7 @@ Objects are taken a little way past the seam, matched there one to one, and kept
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
+
+from survey.threads import in_threads
 
 # Two sightings in one scene are one object when their centres are nearer than this share of the larger one's size.
 _SAME = 0.6
@@ -105,15 +107,25 @@ def _join_linear(table: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     order = np.argsort(group, kind="stable")  # the table is sorted best first, and so is every group
     members = np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
     sides = pieces[["length_m", "width_m", "area_m2"]].to_numpy(float, copy=True)
-    for several in (one for one in members if len(one) > 1):
-        joined = shapely.union_all(shapely.buffer(shape[several], _GAP_M)).buffer(-_GAP_M)
-        best = several[0]
+    several = [one for one in members if len(one) > 1]
+    for one, joined in zip(several, _joined([shape[one] for one in several]), strict=True):
+        best = one[0]
         shape[best] = joined if isinstance(joined, shapely.Polygon) else joined.convex_hull
         sides[best] = *_sides(shape[best]), shape[best].area
     pieces[["length_m", "width_m", "area_m2"]] = sides
     joined_pieces = pieces.set_geometry(shape, crs=table.crs).iloc[[one[0] for one in members]]
     both = pd.concat([table[~linear], joined_pieces])
     return gpd.GeoDataFrame(both, geometry="geometry", crs=table.crs).reset_index(drop=True)
+
+
+def _joined(groups: Sequence[NDArray[np.object_]]) -> NDArray[np.object_]:
+    """Pieces of each group as one, with what lies between those that are near each other."""
+    if not groups:
+        return np.zeros(0, dtype=object)
+    of = np.repeat(np.arange(len(groups)), [len(one) for one in groups])
+    grown = in_threads(shapely.buffer, np.concatenate(groups), distance=_GAP_M)
+    together = in_threads(shapely.union_all, shapely.geometrycollections(grown, indices=of)[:, None], axis=1)
+    return in_threads(shapely.buffer, together, distance=-_GAP_M, quad_segs=16)
 
 
 def _sides(polygon: shapely.Polygon) -> tuple[float, float]:

@@ -7,7 +7,7 @@ import pytest
 import shapely
 from drawn import ORIGIN, districts_from, drawn_objects, piece, square
 
-from survey.contamination import threads
+from survey import threads
 from survey.contamination.assessment import Contamination, assess
 from survey.contamination.placing import which
 
