@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from pipelines.engine.journal import Journal
 from pipelines.opening import OpenScene
+from pipelines.walk import steps_left
+from survey.provenance import digest
 
 FOLDER = ".levels"
+_PROTOCOL = 1
+"""Raised when pixels of a level are made in another way: what an earlier version kept is then not read."""
 
 
 def with_levels(scenes: Sequence[OpenScene], journal: Journal) -> tuple[OpenScene, ...]:
     """Scenes as they are walked when the finest pass makes the levels that coarser ones are to read.
 
-    Each has a folder of its own, named by all that its results depend on. A level is made of full pixels or not at all:
-    means of means are rounded twice.
+    Each has a folder of its own, named by all that its results depend on and by the journal, so that whoever starts
+    over finds nothing kept. What other runs left behind goes.
     """
-    keys = {name: row.key for name, row in journal.scenes().items()}
+    begun = journal.get("started_at")
+    names = {name: digest([_PROTOCOL, begun, row.key])[:16] for name, row in journal.scenes().items()}
     folder = journal.path.parent / FOLDER
-    return tuple(keeping(place, folder / keys[place.scene.name]) for place in scenes)
+    for other in folder.iterdir() if folder.is_dir() else ():
+        if other.name not in names.values():
+            shutil.rmtree(other, ignore_errors=True)
+    return tuple(keeping(place, folder / names[place.scene.name]) for place in scenes)
 
 
 def keeping(place: OpenScene, folder: Path) -> OpenScene:
-    """One scene as :func:`with_levels` says; as it is where nothing is to be kept of it."""
+    """One scene as :func:`with_levels` says; as it is where nothing is to be kept of it.
+
+    A level is made of full pixels or not at all: means of means are rounded twice.
+    """
     finest = place.finest
     lacking = tuple(
         one.level
@@ -45,12 +56,14 @@ class Kept:
 
     Parameters
     ----------
-    scenes : iterable of Scene
-        Of every tile that is to be surveyed.
+    scenes : sequence of OpenScene
+    journal : Journal
+        Knows which of their tiles are done.
     """
 
-    def __init__(self, scenes: Iterable[OpenScene]) -> None:
-        self._left = Counter(place.scene.kept for place in scenes if place.scene.kept is not None)
+    def __init__(self, scenes: Sequence[OpenScene], journal: Journal) -> None:
+        keep = [place for place in scenes if place.scene.kept is not None]
+        self._left = Counter(step.place.scene.kept for step in steps_left(keep, journal))
 
     def without(self, place: OpenScene) -> None:
         """A tile of a scene is done."""

@@ -29,6 +29,7 @@ _AROUND = 3.0
 """A chip shows so many lengths of its object, and at least this many metres."""
 _LEAST_M = 2.0
 _BLOCK_ROWS = 512
+_MOST_THREADS = 4
 _SHOWN: tuple[Role, ...] = ("red", "green", "blue")
 
 
@@ -47,7 +48,8 @@ def chips_of(objects: gpd.GeoDataFrame, scenes: Sequence[Scene], most: int = _MO
     shown = objects[objects["image"].isin(list(known))]
     shown = shown.sort_values(["probability", "object_id"], ascending=[False, True]).head(most)
     chips: dict[str, bytes] = {}
-    with ThreadPoolExecutor(cores()) as pool:
+    threads = min(_MOST_THREADS, cores())
+    with ThreadPoolExecutor(threads) as pool:
         for name, group in shown.groupby("image", sort=True):
             scene = known[str(name)]
             to_scene = pyproj.Transformer.from_crs("EPSG:4326", scene.grid.crs, always_xy=True)
@@ -55,7 +57,8 @@ def chips_of(objects: gpd.GeoDataFrame, scenes: Sequence[Scene], most: int = _MO
             # Row by row of blocks, so that a block is decoded once for all the objects in it.
             order = np.lexsort([col, row // _BLOCK_ROWS])
             wanted = [group["object_id"].to_numpy(object), group["length_m"].to_numpy(float), col, row]
-            runs = np.array_split(order, cores())
+            # Short ones, for whoever stops the command waits for those in hand.
+            runs = np.array_split(order, min(len(order), 8 * threads))
             for some in pool.map(partial(_chips_in, scene), *([one[run] for run in runs] for one in wanted)):
                 chips |= some
     return chips

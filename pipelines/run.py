@@ -170,6 +170,7 @@ def survey_tiles(job: Job, opened: Opened, journal: Journal, work: Work, watch: 
 
     from pipelines.keeping import clear, with_levels
     from pipelines.walk import plan_walk
+    from survey.errors import SurveyError
     from survey.heap import give_back
 
     if work.pool.cluster is None:
@@ -180,9 +181,14 @@ def survey_tiles(job: Job, opened: Opened, journal: Journal, work: Work, watch: 
     watch.begun(walk, pool.workers)
     give_back()
     by_block, left = False, walk.left > 0
-    while left and not work.stopped_by():
-        left = survey_round(job, opened, journal, replace(work, pool=pool, by_block=by_block), watch)
-        by_block = not by_block
+    try:
+        while left and not work.stopped_by():
+            left = survey_round(job, opened, journal, replace(work, pool=pool, by_block=by_block), watch)
+            by_block = not by_block
+    except SurveyError:
+        # Nobody may come back to it, and on a full disk it is in the way.
+        clear(job.job.output)
+        raise
     if not work.stopped_by():
         clear(job.job.output)
 
@@ -199,7 +205,7 @@ def survey_round(job: Job, opened: Opened, journal: Journal, work: Work, watch: 
     threshold = threshold_of(job, opened.model)
     keys = {name: row.key for name, row in journal.scenes().items()}
     in_hand: dict[Task, Step] = {}
-    kept = Kept(step.place for step in steps_left(opened.scenes, journal))
+    kept = Kept(opened.scenes, journal)
     at_once = IN_FLIGHT_PER_WORKER * work.pool.workers
 
     def tasks() -> Iterator[Task]:

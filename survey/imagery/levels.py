@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
+import shutil
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_NAME = re.compile(r"(\d+)-(\d+)-(\d+)-(\d+)-(\d+)-([a-z-]+)\.level")
+_SPARED_BYTES = 2**30
+"""Room that is left to the journal and the outputs: what is kept for speed alone is not to fill a disk."""
+_CHECKSUM = 4
+_NUMBERS = 4
 
 
 @dataclass(frozen=True)
@@ -129,22 +132,27 @@ def join_reduced(parts: Sequence[Reduced]) -> tuple[Reduced, ...]:
 
 
 def keep_levels(folder: Path, parts: Sequence[Reduced], roles: Sequence[str]) -> None:
-    """Write parts of levels into a folder, each whole or not at all; where there is no room, they are not kept."""
+    """Write parts of levels into a folder, each whole or not at all; where room is short, they are not kept."""
     for one in parts:
         _, rows, cols = one.pixels.shape
-        name = f"{one.level}-{one.row}-{one.col}-{rows}-{cols}-{'-'.join(roles)}.level"
-        unfinished = folder / f"{name}.{os.getpid()}"
+        place = _folder_of(folder, one.level, roles)
+        name = f"{one.row}-{one.col}-{rows}-{cols}"
+        unfinished = place / f"{name}.{os.getpid()}"
         content = one.pixels.tobytes()
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            disk = next(one for one in place.parents if one.exists())
+            if shutil.disk_usage(disk).free < _SPARED_BYTES + len(content):
+                log.info("%s: room is short, so pixels for coarser sizes are read again.", folder)
+                return
+            place.mkdir(parents=True, exist_ok=True)
             with unfinished.open("wb") as file:
-                file.write(zlib.crc32(content).to_bytes(4, "little"))
+                file.write(zlib.crc32(content).to_bytes(_CHECKSUM, "little"))
                 file.write(content)
-            unfinished.replace(folder / name)
+            unfinished.replace(place / name)
         except OSError as error:
             with contextlib.suppress(OSError):
                 unfinished.unlink(missing_ok=True)
-            log.warning("%s: pixels for coarser sizes are not kept (%s); they are read again.", folder, error.strerror)
+            log.info("%s: pixels for coarser sizes cannot be kept (%s); they are read again.", folder, error)
             return
 
 
@@ -173,29 +181,38 @@ def kept_levels(
     row0, row1, col0, col1 = inside
     pixels = np.zeros((len(roles), row1 - row0, col1 - col0), np.uint8)
     valid, known = np.zeros(pixels.shape[1:], bool), np.zeros(pixels.shape[1:], bool)
-    for path in _files(folder):
-        name = _NAME.fullmatch(path.name)
-        if name is None or int(name[1]) != level or name[6] != "-".join(roles):
-            continue
-        top, left, height, width = (int(number) for number in name.groups()[1:5])
+    if folder is None:
+        return pixels, valid, known
+    place = _folder_of(Path(folder), level, roles)
+    for name, (top, left, height, width) in _parts_in(place):
         first, last = max(top, row0), min(top + height, row1)
         west, east = max(left, col0), min(left + width, col1)
         if first >= last or west >= east:
             continue
-        content = _content(path, (len(roles) + 1, height, width))
+        content = _content(place / name, (len(roles) + 1, height, width))
         if content is None:
             continue
         part = content[:, first - top : last - top, west - left : east - left]
-        place = slice(first - row0, last - row0), slice(west - col0, east - col0)
-        pixels[(slice(None), *place)], valid[place], known[place] = part[:-1], part[-1] > 0, True
+        here = slice(first - row0, last - row0), slice(west - col0, east - col0)
+        pixels[(slice(None), *here)], valid[here], known[here] = part[:-1], part[-1] > 0, True
     return pixels, valid, known
 
 
-def _files(folder: str | None) -> list[Path]:
+def _folder_of(folder: Path, level: int, roles: Sequence[str]) -> Path:
+    return folder / f"{level}-{'-'.join(roles)}"
+
+
+def _parts_in(place: Path) -> Iterator[tuple[str, tuple[int, int, int, int]]]:
+    """Names of whole parts, with row, column, height and width; of a folder that is not there, none."""
     try:
-        return [] if folder is None else sorted(Path(folder).iterdir())
+        names = os.listdir(place)
     except OSError:
-        return []
+        return
+    for name in names:
+        numbers = name.split("-")
+        if len(numbers) == _NUMBERS and all(one.isdecimal() for one in numbers):
+            row, col, height, width = map(int, numbers)
+            yield name, (row, col, height, width)
 
 
 def _content(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8] | None:
@@ -204,6 +221,7 @@ def _content(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8] | Non
         stored = path.read_bytes()
     except OSError:
         return None
-    if len(stored) != 4 + int(np.prod(shape)) or zlib.crc32(memoryview(stored)[4:]).to_bytes(4, "little") != stored[:4]:
+    pixels = memoryview(stored)[_CHECKSUM:]
+    if len(pixels) != int(np.prod(shape)) or zlib.crc32(pixels).to_bytes(_CHECKSUM, "little") != stored[:_CHECKSUM]:
         return None
-    return np.frombuffer(stored, np.uint8, offset=4).reshape(shape)
+    return np.frombuffer(pixels, np.uint8).reshape(shape)

@@ -26,10 +26,12 @@ from survey.memory.labelling import NOTHING, UNDECIDED
 from survey.memory.table import Table
 
 _FEW_OBJECTS = 600
-"""Objects below which trees and networks are small: no published figure."""
+"""Objects below which more is searched and objects are looked at from several sides: no published figure."""
 _SHARES = (0.25, 0.5, 0.75)
 """Shares of the trees that are searched among where labels are few."""
-_EPOCHS = (10, 25)
+_PENALTY_OF_FEW = 0.1
+"""L2 penalty on the weights of networks where labels are few."""
+_EPOCHS = (14, 28)
 """Epochs of the networks that are searched among where labels are few."""
 _SMALL_TABLE = 10_000
 """Candidates beyond which epochs are not searched: there they cost minutes, and were measured on small tables alone."""
@@ -86,23 +88,14 @@ def recipe(n_objects: int, seed: int = 0, starts: tuple[MLPClassifier, ...] = ()
         Features that come before the picture of a candidate, which is left to the networks: the trees cost half without
         it, and are as good. 0: the trees read everything.
     """
-    if n_objects < _FEW_OBJECTS:
-        small = Committee(
-            iterations=120,
-            leaves=8,
-            leaf_samples=15,
-            l2=5.0,
-            feature_share=0.2,
-            trees_read=plain,
-            networks=5,
-            hidden=(48,),
-            epochs=10,
-            penalty=0.3,
-        )
-        if starts:
-            small = small.model_copy(update={"hidden": tuple(starts[0].hidden_layer_sizes), "starts": starts})
-        return Training(committee=small, folds=4, shares=_SHARES, epochs=_EPOCHS, nudged=True, seed=seed)
-    return Training(committee=Committee(trees_read=plain, batch=512), seed=seed)
+    committee = Committee(trees_read=plain, batch=512)
+    if n_objects >= _FEW_OBJECTS:
+        return Training(committee=committee, seed=seed)
+    # Networks that begin with others keep more of what these had learned.
+    committee = committee.model_copy(update={"penalty": _PENALTY_OF_FEW})
+    if starts:
+        committee = committee.model_copy(update={"hidden": tuple(starts[0].hidden_layer_sizes), "starts": starts})
+    return Training(committee=committee, folds=4, shares=_SHARES, epochs=_EPOCHS, nudged=True, seed=seed)
 
 
 # Says which class it is, of objects alone: a small question with few examples.

@@ -4,7 +4,10 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from survey.detection import ownership
 from survey.detection.ownership import Owned, across_scenes, without_duplicates
 from survey.layers import SIGHTINGS, conform
 
@@ -119,3 +122,17 @@ def test_ground_the_better_scene_could_not_assess_belongs_to_the_other():
     result = joined([], [(80, 50, 0.3, 0.9)], scenes=(hole, WORSE))
     assert result["image"].tolist() == ["b.tif"]
     assert len(joined([], [(80, 50, 0.3, 0.9)])) == 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000))
+def test_pieces_are_joined_as_they_would_be_one_group_at_a_time(seed):
+    rng = np.random.default_rng(seed)
+    groups = []
+    for count in rng.integers(2, 5, 4):
+        spots = shapely.points(rng.uniform(0, 6, (count, 2)))
+        groups.append(shapely.envelope(shapely.buffer(spots, rng.uniform(0.5, 3, count))))
+    together = ownership._joined(groups)
+    for several, joined_one in zip(groups, together, strict=True):
+        alone = shapely.union_all(shapely.buffer(several, 1.0)).buffer(-1.0)
+        assert joined_one.equals_exact(alone, 0)

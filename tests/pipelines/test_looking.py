@@ -15,6 +15,7 @@ from drawn_job import ROLES, draw_pixels, write_scene
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines import pictures
 from pipelines.pictures import chips_of
 from survey.api import looking
 from survey.detection.scales import plan_passes
@@ -75,6 +76,22 @@ def test_an_object_beside_blocks_that_cannot_be_read_has_a_picture(scene, spoilt
     half = len(shown) // 2
     assert np.array_equal(shown[:half], before[:half])
     assert not shown[-10:].any()
+
+
+@pytest.mark.parametrize("cores", [2, 9])
+def test_pictures_do_not_tell_how_many_threads_took_them(scene, monkeypatch, cores):
+    rng = np.random.default_rng(4)
+    a, _, c, _, e, f = scene.grid.transform
+    to_degrees = pyproj.Transformer.from_crs(scene.grid.crs, "EPSG:4326", always_xy=True)
+    lon, lat = to_degrees.transform(c + a * rng.uniform(0, 1100, 60), f + e * rng.uniform(0, 1300, 60))
+    table = {"object_id": [f"{n:02d}" for n in range(60)], "lon": lon, "lat": lat, "image": "a.tif"}
+    table |= {"probability": rng.random(60), "length_m": rng.uniform(0.1, 8, 60)}
+    objects = gpd.GeoDataFrame(table, geometry=gpd.points_from_xy(lon, lat), crs="EPSG:4326")
+    monkeypatch.setattr(pictures, "cores", lambda: 1)
+    one = chips_of(objects, [scene])
+    monkeypatch.setattr(pictures, "cores", lambda: cores)
+    assert len(one) == 60
+    assert chips_of(objects, [scene]) == one
 
 
 def looked_at(scene, a_pass, tile, read=looking.whole_chip):
