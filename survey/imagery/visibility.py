@@ -185,8 +185,10 @@ def assess_cells(
     codes[(valid < _LEAST_VALID * within) | (valid == 0)] = NO_DATA
 
     looked = np.arange(0, side, max(1, side // _LOOKED_AT))
-    # How high the ground lies says nothing of light.
+    # How high the ground lies says nothing of light, nor of what grows there.
     shown = [one for one, role in enumerate(roles) if role != "elevation"]
+    if not shown:
+        return CellBlock(first_row, first_col, codes, measures)
     roles = tuple(roles[one] for one in shown)
     bands = np.stack([_at(chip.pixels[one][window], looked, side) for one in shown])
     seen = np.ones(bands.shape[1:], bool) if all_valid else _at(chip.valid[window], looked, side)

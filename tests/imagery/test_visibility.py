@@ -15,6 +15,7 @@ from survey.imagery.pieces import coverage_pieces
 from survey.imagery.seen import Sought
 from survey.imagery.tiles import Tiling, cut
 from survey.imagery.visibility import (
+    ANALYSED,
     BLIND,
     BLUR,
     DARK,
@@ -215,6 +216,13 @@ def test_even_ground_is_as_sharp_as_most_of_its_scene(tmp_path):
     scene = scene_of(write(tmp_path / "a.tif", stack, gsd=0.005))
     table = pieces_of(scene, Tiling(), sought=MINES)
     assert table["effective_gsd_cm"].min() == pytest.approx(1.0, rel=1e-3)
+
+
+def test_an_elevation_model_alone_tells_nothing_of_what_could_be_seen(tmp_path):
+    scene = scene_of(write(tmp_path / "e.tif", noise(300, 300, bands=1), gsd=0.02, names=("elevation",)))
+    block = blocks_of(scene, Tiling(), roles=("elevation",))[0][0]
+    assert (block.measures == NULL).all()
+    assert (block.codes == ANALYSED).all()
 
 
 def test_thermal_imagery_tells_nothing_of_plants_shadow_and_sharpness(tmp_path):
