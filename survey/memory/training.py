@@ -29,7 +29,7 @@ _FEW_OBJECTS = 600
 """Objects below which more is searched and objects are looked at from several sides: no published figure."""
 _SHARES = (0.25, 0.5, 0.75)
 """Shares of the trees that are searched among where labels are few."""
-_PENALTY_OF_FEW = 0.1
+_PENALTY_OF_FEW = 0.3
 """L2 penalty on the weights of networks where labels are few."""
 _EPOCHS = (14, 28)
 """Epochs of the networks that are searched among where labels are few."""
@@ -91,7 +91,7 @@ def recipe(n_objects: int, seed: int = 0, starts: tuple[MLPClassifier, ...] = ()
     committee = Committee(trees_read=plain, batch=512)
     if n_objects >= _FEW_OBJECTS:
         return Training(committee=committee, seed=seed)
-    # Networks that begin with others keep more of what these had learned.
+    # Few objects would be learned by heart.
     committee = committee.model_copy(update={"penalty": _PENALTY_OF_FEW})
     if starts:
         committee = committee.model_copy(update={"hidden": tuple(starts[0].hidden_layer_sizes), "starts": starts})
