@@ -170,7 +170,6 @@ def survey_tiles(job: Job, opened: Opened, journal: Journal, work: Work, watch: 
 
     from pipelines.keeping import clear, with_levels
     from pipelines.walk import plan_walk
-    from survey.errors import SurveyError
     from survey.heap import give_back
 
     if work.pool.cluster is None:
@@ -185,12 +184,10 @@ def survey_tiles(job: Job, opened: Opened, journal: Journal, work: Work, watch: 
         while left and not work.stopped_by():
             left = survey_round(job, opened, journal, replace(work, pool=pool, by_block=by_block), watch)
             by_block = not by_block
-    except SurveyError:
-        # Nobody may come back to it, and on a full disk it is in the way.
-        clear(job.job.output)
-        raise
-    if not work.stopped_by():
-        clear(job.job.output)
+    finally:
+        # Whoever stops a run means to go on; after a fault nobody may, and on a full disk it is in the way.
+        if not work.stopped_by():
+            clear(job.job.output)
 
 
 def survey_round(job: Job, opened: Opened, journal: Journal, work: Work, watch: Watch) -> bool:

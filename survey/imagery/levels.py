@@ -25,7 +25,6 @@ from survey.imagery.tiles import Tile
 if TYPE_CHECKING:
     from survey.imagery.chips import Chip
 
-
 log = logging.getLogger(__name__)
 
 _SPARED_BYTES = 2**30
@@ -140,7 +139,7 @@ def keep_levels(folder: Path, parts: Sequence[Reduced], roles: Sequence[str]) ->
         unfinished = place / f"{name}.{os.getpid()}"
         content = one.pixels.tobytes()
         try:
-            disk = next(one for one in place.parents if one.exists())
+            disk = next(above for above in place.parents if above.exists())
             if shutil.disk_usage(disk).free < _SPARED_BYTES + len(content):
                 log.info("%s: room is short, so pixels for coarser sizes are read again.", folder)
                 return

@@ -143,18 +143,26 @@ def test_a_job_reads_full_pixels_once(drawn, second_scene, watch, decoded, monke
     assert_same(drawn.parent / "kept", drawn.parent / "out")
 
 
-def test_a_job_that_was_stopped_goes_on_with_what_is_kept(drawn, watch, decoded, monkeypatch):
+def test_a_job_that_was_stopped_goes_on_with_what_is_kept(drawn, watch, decoded):
     drawn.write_text(drawn.read_text() + "\n[execution]\ntile_px = 256\n")
     job = read_job(drawn)
     survey_job(job, How(workers=1), watch)
     shutil.move(drawn.parent / "out", drawn.parent / "clean")
-    folder, begun = drawn.parent / "out", watch.tiles
-    survey_job(job, How(workers=1, stopped_by=lambda: 2 * (watch.tiles >= begun + 12)), watch)
-    assert watch.tiles == begun + 12
-    assert any((folder / keeping.FOLDER).rglob("*-*-*-*"))
-    survey_job(job, How(workers=1), watch)
-    assert_same(drawn.parent / "clean", folder)
-    assert not (folder / keeping.FOLDER).exists()
+    folder, read = drawn.parent / "out", []
+    for lost in (False, True):
+        begun = watch.tiles
+        survey_job(job, How(workers=1, stopped_by=lambda begun=begun: 2 * (watch.tiles >= begun + 12)), watch)
+        assert watch.tiles == begun + 12
+        assert any((folder / keeping.FOLDER).rglob("*-*-*-*"))
+        if lost:
+            shutil.rmtree(folder / keeping.FOLDER)
+        before = decoded()
+        survey_job(job, How(workers=1), watch)
+        read.append(decoded() - before)
+        assert_same(drawn.parent / "clean", folder)
+        assert not (folder / keeping.FOLDER).exists()
+        shutil.rmtree(folder)
+    assert read[0] < read[1]
 
 
 def test_tiles_made_of_what_others_keep_wait_for_them(drawn, second_scene):
