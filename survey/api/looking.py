@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from survey.detection.channels import channels_of, fill_invalid, pyramid
+from survey.detection.channels import channels_of, pyramid
+from survey.detection.filling import fill_invalid
 from survey.detection.scales import Pass
 from survey.imagery.chips import Chip, read_chip
 from survey.imagery.levels import Reduced, join_reduced, reduced_parts

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from survey.detection.candidates import finer_pixels, peaks_of, strength_of
-from survey.detection.channels import channels_of, fill_invalid, pyramid
+from survey.detection.channels import channels_of, pyramid
 from survey.detection.features import first_look, first_look_width, measure
+from survey.detection.filling import fill_invalid
 from survey.detection.networks import ROUGH, network_answers, rough_answers
 from survey.detection.patches import STEPS, detail_samples, patches_of, polar_samples
 from survey.detection.scales import BLOCK, REACH_IN_BLOCKS, REACH_IN_DIAMETERS, SOUGHT_HALVED_FROM, Pass, plan_passes

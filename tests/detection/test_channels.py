@@ -1,13 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pictures import textured
 
-from survey.detection import channels
-from survey.detection.channels import channels_of, fill_invalid, pyramid
+from survey.detection.channels import channels_of, pyramid
 
 
 def test_one_band_stays_as_it_is_and_grey_has_no_colour():
@@ -41,33 +39,3 @@ def test_an_octave_is_the_rounded_mean():
     image = channels_of(textured(32, 48))
     mean = image.reshape(16, 2, 24, 2, 3).mean(axis=(1, 3))
     assert np.abs(pyramid(image, 1)[1] - mean).max() <= 0.5
-
-
-def test_filling_leaves_valid_pixels_and_takes_the_mean_near_by():
-    pixels = textured(64, 64, bands=1)
-    valid = np.ones((64, 64), bool)
-    assert fill_invalid(pixels, valid, 16) is pixels
-    valid[10:14, 10:14] = False
-    valid[32:, 32:] = False
-    dirty = np.where(valid, pixels, 0)
-    filled = fill_invalid(dirty, valid, 16)
-    assert np.array_equal(filled[:, valid], pixels[:, valid])
-    block = pixels[0, :16, :16][valid[:16, :16]]
-    assert (filled[0, 10:14, 10:14] == int(block.mean())).all()
-    # A block with nothing valid takes its neighbours'; one with none around it either a middle grey.
-    around = pixels[0, 16:64, 16:64][valid[16:64, 16:64]].mean()
-    assert filled[0, 40, 40] == pytest.approx(around, abs=1.01)
-    assert (filled[0, 48:, 48:] == 128).all()
-
-
-def test_gaps_at_an_edge_are_filled_as_if_all_of_the_image_were_looked_at(monkeypatch):
-    pixels = textured(160, 192)
-    valid = np.ones((160, 192), bool)
-    valid[:21] = False
-    valid[40:, -37:] = False
-    valid[70, 5] = False
-    dirty = pixels * valid
-    filled = fill_invalid(dirty, valid, 8)
-    monkeypatch.setattr(channels, "_FEW_RECTANGLES", 0)
-    assert np.array_equal(filled, fill_invalid(dirty, valid, 8))
-    assert np.array_equal(filled[:, valid], pixels[:, valid])
