@@ -181,8 +181,6 @@ def fit_challenger(data: Remembered, before: Model | None, request: Request) -> 
     }  # fmt: skip
     if isinstance(fitted.hazard, VotingClassifier):
         card["votes"] = [round(float(one), 4) for one in fitted.hazard.weights]
-    if settings.shares or settings.epochs:
-        card["searched"] = fitted.searched
     if settings.committee.starts and data.begun_with is not None:
         card["begun_with"] = data.begun_with.version
     if elder is not None:

@@ -120,8 +120,6 @@ def learn(
         "limits": "A researcher's own model, compared with no other. What it does elsewhere is unmeasured.",
         **_measured(rows, fitted, [one.scene.name for one in scenes]),
     }
-    if fitted.committees and (settings.shares or settings.epochs):
-        card["searched"] = fitted.searched
     if estimator is None and settings.committee.starts and shipped is not None:
         card["begun_with"] = shipped.version
     for one in brought:

@@ -10,7 +10,7 @@ from survey.memory.calibration import Places, best_of_places, calibrated
 from survey.memory.committee import Committee, fit_committee
 from survey.memory.labelling import UNDECIDED
 from survey.memory.table import Table
-from survey.memory.training import Training, calibrate_on_objects, fit, recipe, searched
+from survey.memory.training import Training, calibrate_on_objects, fit, recipe
 
 SETTINGS = Training(
     committee=Committee(iterations=5, leaves=4, leaf_samples=5, feature_share=0.5, networks=1, hidden=(8,), epochs=3)
@@ -49,45 +49,12 @@ def test_it_learns_both_questions():
     assert np.average(fitted.held_out, weights=weights) == pytest.approx(share, abs=0.01)
 
 
-def test_the_share_of_the_trees_is_searched_within_the_rows_given():
-    rng = np.random.default_rng(0)
-    features = rng.normal(0, 1, (4000, 4)).astype(np.float32)
-    codes = np.where(features[:, 0] * features[:, 1] > 0.3, "mine_at", "").astype(object)
-    groups, weights = rng.integers(0, 6, 4000), np.ones(4000)
-    # A network learns next to nothing of a product in one epoch; trees see it.
-    trees = Committee(iterations=60, leaves=8, leaf_samples=5, feature_share=1.0, networks=1, hidden=(4,), epochs=1)
-    settings = Training(committee=trees.model_copy(update={"trees_share": 0.1}), shares=(0.5, 0.9))
-    assert searched(Table(features, codes, weights, groups), settings).committee.trees_share == 0.9
-    # What is no better than chance changes nothing, nor does a search that nobody asked for.
-    near = Training(committee=trees.model_copy(update={"trees_share": 0.9}), shares=(0.85,))
-    assert searched(Table(features, codes, weights, groups), near) == near
-    for other in (settings.model_copy(update={"shares": ()}), settings):
-        assert searched(Table(features, codes, weights, np.zeros_like(groups)), other) == other
-
-
-def test_the_epochs_of_the_networks_are_searched_with_the_share(monkeypatch):
-    features, codes, weights, groups = table(count=600)
-    groups = np.arange(600) % 6
-    lazy = SETTINGS.committee.model_copy(update={"iterations": 1, "learning_rate": 0.01, "epochs": 1})
-    settings = Training(committee=lazy, epochs=(30,), shares=(0.2,))
-    assert searched(Table(features, codes, weights, groups), settings).committee.epochs == 30
-    fitted = fit(Table(features, codes, weights, groups), settings)
-    assert [one.epochs for one in fitted.committees] == [30] * 4
-    network = fitted.hazard.estimators_[1].estimator
-    assert network.max_iter == 30
-    # What is far better on one half alone may be so by chance.
-    scores = iter([0.3, 0.3, 0.9, 0.3, 0.3, 0.3, 0.29, 0.3])
-    monkeypatch.setattr(training, "average_precision_score", lambda *_, **__: next(scores))
-    assert searched(Table(features, codes, weights, groups), settings) == settings
-
-
 def test_a_fit_is_the_same_on_any_number_of_cores(monkeypatch):
     features, codes, weights, groups = table()
-    settings = SETTINGS.model_copy(update={"shares": (0.25,), "epochs": (5,)})
     answers = []
     for cores in (1, 3):
         monkeypatch.setattr(at_once, "cores", lambda cores=cores: cores)
-        fitted = fit(Table(features, codes, weights, groups), settings)
+        fitted = fit(Table(features, codes, weights, groups), SETTINGS)
         answers.append((fitted.held_out.tobytes(), fitted.hazard.predict_proba(features).tobytes()))
     assert answers[0] == answers[1]
 
@@ -102,10 +69,8 @@ def test_held_out_answers_are_those_of_a_committee_fitted_on_the_other_sites():
     assert calibrated(raw, fitted.calibration) == pytest.approx(fitted.held_out[~inside], abs=1e-6)
 
 
-def test_of_few_objects_more_is_searched_than_of_many():
+def test_few_objects_are_looked_at_further_and_held_back():
     few, many = recipe(60, plain=300), recipe(6000, plain=300)
-    assert (len(few.shares), len(few.epochs)) == (3, 2)
-    assert (many.shares, many.epochs) == ((), ())
     assert (few.nudged, many.nudged) == (True, False)
     assert few.committee == many.committee.model_copy(update={"penalty": few.committee.penalty})
     assert few.committee.trees_read == 300
