@@ -1,7 +1,7 @@
 """Measure the memory: candidates of every clip with their features and what people said of them, kept in a cache.
 
-What is measured depends on the feature set, the sizes that are looked for, the nudges of further looks and the labels
-near a clip; a clip for which all of these are as they were is not measured again. ``features/`` in the memory may be
+What is measured depends on the feature set, the filling of what was not seen, the sizes that are looked for, the nudges
+of further looks and the labels near a clip; a clip for which all of these are as they were is not measured again. ``features/`` in the memory may be
 deleted at any time.
 """
 
@@ -23,6 +23,7 @@ import shapely
 from numpy.typing import NDArray
 
 from survey.detection.features import FEATURE_SET
+from survey.detection.filling import FILLING
 from survey.detection.search import NUDGES, FirstStage, InPicture, nudged, search_passes
 from survey.exports.whole import whole
 from survey.hazards import classes
@@ -215,7 +216,7 @@ class _Labels:
 def _key(clip: Mapping[Any, Any], labels: _Labels, search: Search) -> str:
     near = labels.near(clip)
     said = [[*row[:2], repr(row[2]), row[3].hex()] for row in near.itertuples(index=False, name=None)]
-    return digest([clip["clip_id"], said, asdict(search), NUDGES if search.nudged else ()])
+    return digest([clip["clip_id"], said, asdict(search), NUDGES if search.nudged else (), FILLING])
 
 
 def _tasks(

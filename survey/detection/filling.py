@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
+FILLING = "nearest"
+"""How it is done; what is measured near an edge depends on it."""
+
 # Gaps in more rectangles than this are filled in one around all: each has its own costs.
 _FEW_RECTANGLES = 8
 

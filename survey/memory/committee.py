@@ -126,10 +126,11 @@ def _on_steps(features: Floats) -> Floats:
     """
     if len(features) > _MANY_ROWS:
         return features
-    shares = (np.arange(_STEPS) + 0.5) / _STEPS
+    # The least value that a share of all do not exceed; sorting is a third of the cost of numpy's quantiles.
+    places = np.ceil((np.arange(_STEPS) + 0.5) / _STEPS * len(features)).astype(np.int64) - 1
     moved = np.empty_like(features)
     for column, values in enumerate(features.T):
-        steps = np.unique(np.quantile(values, shares, method="inverted_cdf"))
+        steps = np.unique(np.sort(values)[places])
         moved[:, column] = steps[np.searchsorted((steps[1:] + steps[:-1]) / 2, values)]
     return moved
 
