@@ -1,8 +1,8 @@
 """Measure the memory: candidates of every clip with their features and what people said of them, kept in a cache.
 
 What is measured depends on the feature set, the filling of what was not seen, the sizes that are looked for, the nudges
-of further looks and the labels near a clip; a clip for which all of these are as they were is not measured again. ``features/`` in the memory may be
-deleted at any time.
+of further looks and the labels near a clip; a clip for which all of these are as they were is not measured again.
+``features/`` in the memory may be deleted at any time.
 """
 
 from __future__ import annotations
