@@ -78,7 +78,7 @@ TRAINING = {"rgb": _DRAWN_TRAINING, "cir": _DRAWN_TRAINING, "thermal": _THERMAL_
 # The share of the pictures that is searched in full, to fit the pilot that thins out the others.
 _PILOT_SHARE = 10
 
-_NUMBER = {"rgb": 7, "cir": 7, "thermal": 4}
+_NUMBER = {"rgb": 7, "cir": 7, "thermal": 5}
 
 OWN_BANDS = {"brighton": "rgb", "seneca": "cir"}
 """Sites whose photographs have the very bands of a model: it is measured on them, held out."""

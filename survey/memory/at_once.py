@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -24,5 +25,8 @@ def at_once(calls: Sequence[Callable[[], Result]]) -> list[Result]:
         with threadpool_limits(1, user_api="openmp"):
             return call()
 
-    with threadpool_limits(1), ThreadPoolExecutor(max(1, min(len(calls), cores()))) as pool:
-        return list(pool.map(alone, calls))
+    with warnings.catch_warnings():
+        # scikit-learn sets the filters of all threads back for a moment in each; one that looks then finds none.
+        warnings.filterwarnings("ignore", message="`sklearn.utils.parallel.delayed` should be used")
+        with threadpool_limits(1), ThreadPoolExecutor(max(1, min(len(calls), cores()))) as pool:
+            return list(pool.map(alone, calls))

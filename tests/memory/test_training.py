@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import logit
+from sklearn.neural_network import MLPClassifier
 
 from survey.errors import ModelError
 from survey.memory import at_once, training
@@ -139,3 +140,12 @@ def test_objects_are_calibrated_as_a_survey_shows_them():
     # One curve does both: what the model will answer is what was calibrated.
     raw = calibrated(fitted.held_out, (1 / fitted.calibration[0], -fitted.calibration[1] / fitted.calibration[0]))
     assert calibrated(raw, on_objects.calibration) == pytest.approx(on_objects.held_out, abs=1e-6)
+
+
+def test_trees_have_a_vote_each_beside_networks_that_have_seen_other_objects():
+    start = MLPClassifier((8,)).partial_fit(np.eye(5, dtype=np.float32), np.arange(5) % 2, classes=[0, 1])
+    begun = recipe(60, starts=(start,)).committee
+    assert begun.trees_share == 1 / begun.members
+    assert begun.hidden == (8,)
+    assert recipe(60).committee.trees_share == 0.5
+    assert recipe(6000, starts=(start,)).committee.starts == ()

@@ -89,7 +89,7 @@ def test_many_small_frames_of_a_field_are_one_site_and_one_sentence(rgb, field, 
     frames = [
         scene_of(
             write_scene(
-                tmp_path / f"{number:02d}.tif", grey[:, 200:290, 90 * number : 90 * number + 90], gsd=gsd,
+                tmp_path / f"{number:02d}.tif", grey[:, 200:300, 100 * number : 100 * number + 100], gsd=gsd,
                 west=WEST + 20 * number,
             )
         )
