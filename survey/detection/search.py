@@ -182,14 +182,23 @@ def _peaks(
     start = corner[0] >> sought, corner[1] >> sought
     part = _around(core, octaves[sought].shape[:2], (start, sought), (size, block))
     strength = strength_of(octaves[sought][part], size, block)
-    at_row, at_col = peaks_of(strength.total, size, stage.strength)
-    row, col = finer_pixels(strength.total, at_row, at_col) if halved else (at_row, at_col)
+    # What is cut off by an edge may stand out most beyond it: it is found where it was seen.
+    seen = _seen(valid, sought)[part]
+    total = strength.total if seen.all() else np.where(seen, strength.total, np.float32(0))
+    at_row, at_col = peaks_of(total, size, stage.strength)
+    row, col = finer_pixels(total, at_row, at_col) if halved else (at_row, at_col)
     row, col = row + (part[0].start << halved), col + (part[1].start << halved)
     inside = _inside((row, col), octave, (corner, core), valid)
     first = first_look(strength, at_row[inside], at_col[inside], size, (diameter, across))
     kept = stage.keeps(first)
     chosen = np.flatnonzero(inside)[kept]
     return _Peaks(row[chosen], col[chosen], strength.total[at_row[chosen], at_col[chosen]], first[kept])
+
+
+def _seen(valid: NDArray[np.bool_], octave: int) -> NDArray[np.bool_]:
+    """Whether the representative pixels of an octave's pixels are valid."""
+    side = 2**octave
+    return valid[side // 2 :: side, side // 2 :: side]
 
 
 def _inside(

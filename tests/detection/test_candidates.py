@@ -159,3 +159,22 @@ def test_a_peak_on_the_border_stays_within_the_picture():
     row, col = finer_pixels(np.float32([[3, 1], [2, 9]]), np.array([0, 1]), np.array([0, 1]))
     assert row.tolist() == [0, 3]
     assert col.tolist() == [0, 3]
+
+
+@pytest.mark.parametrize("lost", [-2, 0, 3])
+@pytest.mark.parametrize("side", ["left", "top", "gap"])
+def test_what_an_edge_cuts_off_is_found_where_it_was_seen(side, lost):
+    pixels = textured(240, 240, seed=9, discs=[(120, 120, 8)])
+    valid = np.ones((240, 240), bool)
+    cut = 120 + lost  # how far the edge lies beyond the middle of the disc
+    if side == "top":
+        pixels, valid, at = pixels[:, cut:], valid[cut:], (0, 120)
+    elif side == "left":
+        pixels, valid, at = pixels[:, :, cut:], valid[:, cut:], (120, 0)
+    else:
+        valid[:, 60:cut] = False
+        pixels[:, ~valid] = 0
+        at = (120, cut)
+    _, x, y = search_picture(np.ascontiguousarray(pixels), valid, GSD, SCALES, STAGE)
+    away = np.hypot(y / GSD - at[0], x / GSD - at[1])
+    assert away.min() < 8

@@ -106,6 +106,6 @@ def test_every_shipped_model_knows_its_ground():
     for roles in (("red", "green", "blue"), ("nir", "green", "blue"), ("thermal",)):
         model = load_model(None, roles)
         known = model.card["background"]
-        assert known["sites"] > 20
-        assert known["usual"] > 1
+        assert known["sites"] > 10
+        assert known["usual"] >= 1
         assert len(known["mean"]) == model.hazard.estimators_[0].n_features_in_
