@@ -46,9 +46,10 @@ def fill_invalid(pixels: Bytes, valid: NDArray[np.bool_], block: int) -> Bytes:
         inner = tuple(
             slice(one.start - far.start, one.stop - far.start) for one, far in zip((rows, cols), near, strict=True)
         )
+        known = np.ascontiguousarray(valid[near])
         invalid = (~valid[rows, cols]).view(np.uint8)
-        edge, source = _nearest(np.ascontiguousarray(valid[near]), inner, block)
-        count = _sums(valid[near].view(np.uint8), block)
+        edge, source = _nearest(known, inner, block)
+        count = _sums(known.view(np.uint8), block)
         around_count = _spread(count)
         for band, whole in zip(filled, pixels, strict=True):
             seen = np.ascontiguousarray(whole[near])

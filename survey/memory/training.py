@@ -26,8 +26,6 @@ from survey.memory.table import Table
 
 _FEW_OBJECTS = 600
 """Objects below which they are looked at from several sides and networks are held back: no published figure."""
-_A_VOTE_EACH = 0.25
-"""Share of the trees beside three networks that begin with those of another model, which have seen more than they."""
 _OF_FEW = {"penalty": 0.3, "iterations": 100, "leaves": 16}
 """Where labels are few: more penalty on the weights of networks, and half the cost of trees."""
 
@@ -78,7 +76,8 @@ def recipe(n_objects: int, seed: int = 0, starts: tuple[MLPClassifier, ...] = ()
     # Few objects would be learned by heart.
     committee = committee.model_copy(update=_OF_FEW)
     if starts:
-        begun = {"hidden": tuple(starts[0].hidden_layer_sizes), "starts": starts, "trees_share": _A_VOTE_EACH}
+        # Networks that begin so have seen more than the trees: these have one vote, as each of them.
+        begun = {"hidden": tuple(starts[0].hidden_layer_sizes), "starts": starts, "trees_share": 1 / committee.members}
         committee = committee.model_copy(update=begun)
     return Training(committee=committee, folds=4, nudged=True, seed=seed)
 

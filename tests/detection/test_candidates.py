@@ -175,6 +175,6 @@ def test_what_an_edge_cuts_off_is_found_where_it_was_seen(side, lost):
         valid[:, 60:cut] = False
         pixels[:, ~valid] = 0
         at = (120, cut)
-    _, x, y = search_picture(np.ascontiguousarray(pixels), valid, GSD, SCALES, STAGE)
+    _, x, y = search_picture(np.ascontiguousarray(pixels), valid, GSD, SCALES, FirstStage(2.5))
     away = np.hypot(y / GSD - at[0], x / GSD - at[1])
     assert away.min() < 8
