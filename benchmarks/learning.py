@@ -164,7 +164,7 @@ def newclass(work):
 
     # Old objects lie on the ground that is learned from, too; a person who looked at everything labels everything.
     learned = together(range(5), 5, work / "labels.gpkg")
-    tested = together(range(20, 28), 4, work / "truth.gpkg")
+    tested = together(range(20, 44), 4, work / "truth.gpkg")
     shipped = next(path for path in (Path(__file__).parents[1] / "survey" / "models").glob("rgb.survey-model"))
     before = judge(work / "before", tested, shipped, work / "truth.gpkg")
     survey("learn", "--memory", work / "memory", "--labels", work / "labels.gpkg", "--new-class", f"{NEW}:AT", *learned)

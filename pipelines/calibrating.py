@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,7 @@ import geopandas as gpd
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.grounds import detections_of, survey_files, write_drawn
+from pipelines.grounds import detections_of, one_thread_each, survey_files, write_drawn
 from pipelines.model_examples import draw_into_unseen, draw_unseen
 from survey.detection.classifier import EMITTED
 from survey.memory.calibration import calibrated, platt
@@ -63,7 +62,7 @@ class Shown:
 
 def survey_drawn(model: Path, bands: tuple[str, ...], pictures: int = UNSEEN_PICTURES) -> Shown:
     """Survey drawn pictures with a model whose calibration is the identity."""
-    with ProcessPoolExecutor(2) as pool:
+    with one_thread_each() as pool:
         scenes = list(pool.map(partial(draw_unseen, bands=bands), range(pictures)))
     return _surveyed(DRAWN, model, bands, scenes)
 

@@ -10,7 +10,6 @@ import argparse
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +23,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
 from sklearn.neural_network import MLPClassifier
 
 from pipelines.calibrating import Shown, calibrate, evaluation_of, said_of, survey_drawn, survey_photographs
+from pipelines.grounds import one_thread_each
 from pipelines.model_examples import (
     LEAST_STRENGTH,
     SCALES_M,
@@ -78,7 +78,8 @@ TRAINING = {"rgb": _DRAWN_TRAINING, "cir": _DRAWN_TRAINING, "thermal": _THERMAL_
 # The share of the pictures that is searched in full, to fit the pilot that thins out the others.
 _PILOT_SHARE = 10
 
-_NUMBER = {"rgb": 7, "cir": 7, "thermal": 5}
+NUMBER = {"rgb": 8, "cir": 8, "thermal": 5}
+"""What the models of this version are called by, after their name."""
 
 OWN_BANDS = {"brighton": "rgb", "seneca": "cir"}
 """Sites whose photographs have the very bands of a model: it is measured on them, held out."""
@@ -114,7 +115,7 @@ def drawn_examples(name: str, photos: Sequence[Path], scenes: int, crops: int) -
     todo = tasks(BAND_SETS[name], scenes, {path: _drawn_in(name, path.parent.name) for path in photos}, crops)
     first, rest = todo[: len(todo) // _PILOT_SHARE], todo[len(todo) // _PILOT_SHARE :]
     everything = FirstStage(LEAST_STRENGTH[name])
-    with ProcessPoolExecutor(2) as pool:
+    with one_thread_each() as pool:
         parts = list(pool.map(partial(draw, stage=everything, pilot=None), first, chunksize=2))
     stage = FirstStage(LEAST_STRENGTH[name], *_sieve_of(name, parts))
     parts = [worth_measuring(part, stage) for part in parts]
@@ -122,7 +123,7 @@ def drawn_examples(name: str, photos: Sequence[Path], scenes: int, crops: int) -
     positive = np.concatenate([part.codes for part in parts]) != NOTHING
     pilot = fit_pilot(features, positive, np.ones(len(positive)))
     parts = [thinned(part, pilot, number) for number, part in enumerate(parts)]
-    with ProcessPoolExecutor(2) as pool:
+    with one_thread_each() as pool:
         return Gathered(parts + list(pool.map(partial(draw, stage=stage, pilot=pilot), rest, chunksize=2)), stage)
 
 
@@ -176,7 +177,7 @@ def fit_model(
     scales_m = THERMAL_SCALES_M if name == "thermal" else SCALES_M
     known, counts = np.unique(codes[codes != NOTHING].astype(str), return_counts=True)
     card = {
-        "version": f"{name}-{_NUMBER[name]}",
+        "version": f"{name}-{NUMBER[name]}",
         "roles": list(BAND_SETS[name]),
         "scales_by_class": {code: [nearest_scale(s) for s in scales_m[code]] for code in known},
         "least_strength": LEAST_STRENGTH[name],

@@ -120,7 +120,7 @@ def make_layers(job: Job, opened: Opened, journal: Journal) -> Made:
         {one.scene.name: one.scene for one in opened.scenes},
         coverage,
         threshold=threshold,
-        model_version=model.version,
+        model=model,
         run_id=ids["run_id"],
     )
     objects, candidates = with_verdicts(objects, candidates, harvested, geopackage)

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from pipelines.fitting import _shift
 from pipelines.measuring import Rows
-from survey.api.judging import judge, sizes_of
+from survey.api.judging import judge, line_curve, post_probability, sizes_of
 from survey.memory.modelfile import Model
 
 MINE, SHELL = 0.34, 0.68
@@ -125,3 +125,50 @@ def test_candidates_that_are_nothing_are_not_named():
 
 def test_every_size_once():
     assert sizes_of(on_top(0.0)) == (MINE, SHELL)
+
+
+def with_posts(least=2.0, calibration=(1.0, 0.0)):
+    """The elder with a judge of posts that takes the second feature for the sign of one."""
+    rng = np.random.default_rng(1)
+    features = rng.normal(size=(400, 2)).astype(np.float32) * 2
+    posts = LogisticRegression().fit(features, features[:, 1] > 0)
+    card = {**ELDER.card, "posts": {"calibration": list(calibration), "line": [0.5, -1.0]}}
+    sizes = {**ELDER.scales_by_class, "fence": (MINE,)}
+    return replace(ELDER, card=card, scales_by_class=sizes, posts=posts, least_strength=least)
+
+
+def posts_said(features, diameters, asked, strength=5.0):
+    rows = np.array(features, np.float32)
+    return post_probability(rows, np.array(diameters), np.full(len(rows), strength), asked)
+
+
+def test_posts_are_judged_beside_hazard_objects_at_their_own_sizes():
+    post, none = [-9.0, 4.0], [3.0, -9.0]
+    told = posts_said([post, none, post], [MINE, MINE, SHELL], with_posts())
+    assert told[0] > 0.9
+    # Neither what is hardly a post nor what has not the size of one is told.
+    assert told[1:].tolist() == [0.0, 0.0]
+    assert posts_said([post], [MINE], with_posts(least=9.0)).tolist() == [0.0]
+    assert posts_said([post], [MINE], ELDER).tolist() == [0.0]
+    assert said([post], [MINE], with_posts())[0] < 0.05
+
+
+def test_what_is_said_of_a_post_is_calibrated():
+    post = [[0.0, 1.0]]
+    (plain,), (lowered,) = (posts_said(post, [MINE], with_posts(calibration=(1.0, shift))) for shift in (0.0, -1.0))
+    assert np.log(lowered / (1 - lowered)) == pytest.approx(np.log(plain / (1 - plain)) - 1.0)
+
+
+def test_the_elders_judge_of_posts_serves_a_younger_that_has_learned_no_fence():
+    elder = with_posts()
+    younger = replace(on_top(0.0), elder=elder)
+    assert posts_said([[0.0, 4.0]], [MINE], younger) == posts_said([[0.0, 4.0]], [MINE], elder)
+    assert line_curve(younger) == (0.5, -1.0)
+    own = replace(younger, card={**younger.card, "scales_by_class": {"mine_at": (MINE,), "fence": (MINE,)}})
+    assert posts_said([[0.0, 4.0]], [MINE], own).tolist() == [0.0]
+    assert line_curve(own) is None
+    assert line_curve(YOUNGER) is None
+
+
+def test_measures_of_ones_own_come_after_those_that_the_judge_of_posts_reads():
+    assert posts_said([[0.0, 4.0, 77.0]], [MINE], with_posts()) == posts_said([[0.0, 4.0]], [MINE], with_posts())

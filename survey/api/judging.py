@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from scipy.special import expit, logit
 
 from survey.detection.classifier import EMITTED, Detection, may_reach, name_of, probability_of
 from survey.detection.features import FEATURE_SET
+from survey.detection.lines import FENCE, LEAST_POST
 from survey.detection.search import FirstStage
 from survey.errors import ModelError
 from survey.hazards import HazardClass, classes
@@ -28,6 +29,8 @@ The rings have the radii :data:`survey.detection.patches.RADII` in units of the 
 brightness and two colour differences, or the one band of thermal imagery. It must be a named, pure function that looks
 at each patch by itself: then objects stay the same for every tiling.
 """
+
+_M = TypeVar("_M", ModelFile, Model)
 
 # Probabilities are held this far from 0 and 1 before their logit is taken.
 _EDGE = 1e-9
@@ -228,6 +231,48 @@ def worth_judging(features: NDArray[np.float32], diameter_m: NDArray[np.float64]
     rest = np.flatnonzero(~may & _looked_at(diameter_m, model))
     may[rest] = may_reach(features[rest], model.hazard, model.calibration, EMITTED)
     return may
+
+
+def post_probability(
+    features: NDArray[np.float32], diameter_m: NDArray[np.float64], strength: NDArray[Any], model: Model
+) -> NDArray[np.float64]:
+    """Probability that each candidate is a post, shape (n,); 0 where it is hardly one, or the model judges no posts.
+
+    Where a model stands on an elder, it is the elder's judge, unless the younger has learned of fences itself.
+
+    Parameters
+    ----------
+    features : float32 array, shape (n, number of features)
+    diameter_m, strength : float arrays, shape (n,)
+    model : Model
+    """
+    probability = np.zeros(len(features))
+    judge_of_posts = _judge_of_posts(model)
+    if judge_of_posts is None:
+        return probability
+    asked = np.isin(diameter_m, judge_of_posts.scales_by_class[FENCE]) & (strength >= judge_of_posts.least_strength)
+    asked[asked] = first_stage(judge_of_posts).keeps(features[asked])
+    posts, curve = judge_of_posts.posts, judge_of_posts.card["posts"]["calibration"]
+    # A researcher's own measures come after those it reads. What is far from being a post is told roughly.
+    read = features[:, : posts.n_features_in_]
+    asked[asked] = may_reach(read[asked], posts, curve, LEAST_POST)
+    probability[asked] = probability_of(read[asked], posts, curve)
+    return np.where(probability >= LEAST_POST, probability, 0.0)
+
+
+def line_curve(model: ModelFile) -> tuple[float, float] | None:
+    """Slope and intercept of the curve from the score of a line of posts to a probability; None: no lines."""
+    judge_of_posts = _judge_of_posts(model)
+    return None if judge_of_posts is None else tuple(judge_of_posts.card["posts"]["line"])
+
+
+def _judge_of_posts(model: _M) -> _M | None:
+    """The model of a stack that judges posts."""
+    while "posts" not in model.card:
+        if model.elder is None or FENCE in model.own_classes:
+            return None
+        model = model.elder
+    return model
 
 
 def _looked_at(diameter_m: NDArray[np.float64], model: Model) -> NDArray[np.bool_]:

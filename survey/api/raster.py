@@ -233,7 +233,7 @@ def survey_raster(
     )
     objects, candidates = collect_objects(
         {scene.name: sightings}, {scene.name: scene}, {scene.name: coverage},
-        threshold=threshold, model_version=model.version, run_id=run,
+        threshold=threshold, model=model, run_id=run,
     )  # fmt: skip
     return {**assess(objects, [coverage], prepared, settings, run), "candidates": candidates}
 

@@ -14,7 +14,9 @@ import pyproj
 import shapely
 from numpy.typing import NDArray
 
+from survey.api.judging import line_curve
 from survey.detection import ownership
+from survey.detection.lines import POST, fences_of
 from survey.detection.scales import Pass
 from survey.imagery.pieces import coverage_pieces
 from survey.imagery.scene import Scene
@@ -22,6 +24,7 @@ from survey.imagery.seen import Sought
 from survey.imagery.tiles import Tile
 from survey.imagery.visibility import CellBlock
 from survey.layers import CANDIDATES, HAZARD_OBJECTS, SIGHTINGS, conform
+from survey.memory.modelfile import ModelFile
 
 # Ground is read this far past the area of interest or the districts, so that nothing at their edge is cut.
 _MARGIN_M = 5.0
@@ -88,7 +91,7 @@ def collect_objects(
     coverage: Mapping[str, gpd.GeoDataFrame],
     *,
     threshold: float,
-    model_version: str,
+    model: ModelFile,
     run_id: str,
 ) -> tuple[gpd.GeoDataFrame, gpd.GeoDataFrame]:
     """Join the sightings of all sizes and scenes into objects.
@@ -99,7 +102,8 @@ def collect_objects(
     scenes : mapping of scene name to Scene
     threshold : float
         Least probability of a hazard object; what lies below is a candidate.
-    model_version, run_id : str
+    model : ModelFile
+    run_id : str
 
     Returns
     -------
@@ -110,7 +114,8 @@ def collect_objects(
     if not seen:
         return HAZARD_OBJECTS.empty("EPSG:4326"), CANDIDATES.empty("EPSG:4326")
     plane = _plane([scenes[name] for name in seen])
-    objects = {name: ownership.without_duplicates(seen[name].to_crs(plane)) for name in seen}
+    curve = line_curve(model)
+    objects = {name: _objects_of(seen[name].to_crs(plane), curve) for name in seen}
     owners = []
     for name, pieces in coverage.items():
         scene = scenes[name]
@@ -119,12 +124,23 @@ def collect_objects(
         owners.append(ownership.Owned(name, ground, scene.grid.gsd_cm, newest, scene.position_error_m))
         objects.setdefault(name, gpd.GeoDataFrame(SIGHTINGS.empty(plane)))
     joined = ownership.across_scenes(objects, owners)
-    table = _as_objects(joined, scenes, model_version, run_id)
+    table = _as_objects(joined, scenes, model.version, run_id)
     hazard = table["probability"] >= threshold
     return (
         conform(table[hazard].reset_index(drop=True), HAZARD_OBJECTS, crs="EPSG:4326"),
         conform(table[~hazard].reset_index(drop=True), CANDIDATES, crs="EPSG:4326"),
     )
+
+
+def _objects_of(sightings: gpd.GeoDataFrame, curve: tuple[float, float] | None) -> gpd.GeoDataFrame:
+    """Objects of one scene: what was seen at several sizes as one, and posts as the lines they stand in."""
+    post = sightings["class_code"].to_numpy() == POST
+    objects = ownership.without_duplicates(sightings[~post].reset_index(drop=True))
+    if curve is None or not post.any():
+        return objects
+    fences = fences_of(ownership.without_duplicates(sightings[post].reset_index(drop=True)), curve)
+    both = pd.concat([one for one in (objects, fences) if len(one)] or [objects], ignore_index=True)
+    return gpd.GeoDataFrame(both, geometry="geometry", crs=sightings.crs)
 
 
 def _plane(scenes: list[Scene]) -> pyproj.CRS:

@@ -12,9 +12,18 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from survey.api.judging import Measure, OwnModel, first_stage, judge, wanted_classes, worth_judging
+from survey.api.judging import (
+    Measure,
+    OwnModel,
+    first_stage,
+    judge,
+    post_probability,
+    wanted_classes,
+    worth_judging,
+)
 from survey.api.looking import Looked, look_at
 from survey.detection.classifier import EMITTED, Detection
+from survey.detection.lines import FENCE, POST
 from survey.detection.objects import outline_of, to_polygons
 from survey.detection.patches import ANGLES, RADII, polar_samples
 from survey.detection.scales import Pass, plan_passes
@@ -151,9 +160,13 @@ def _searched(scene: Scene, a_pass: Pass, tile: Tile, model: Model, looked: Look
         # Few are left, and naming costs by the call: they are judged together.
         found = joined(likely)
         probability, codes = judge(found.features, found.diameter_m, found.strength, model)
-        emitted = probability >= EMITTED
-        if emitted.any():
-            judged = found.take(emitted), probability[emitted], codes[emitted]
+        post = _posts(found, a_pass, model)
+        emitted, posts = np.flatnonzero(probability >= EMITTED), np.flatnonzero(post)
+        shown = np.concatenate([emitted, posts])
+        if len(shown):
+            # A candidate may be a hazard object and a post: which of them, a line of posts will tell.
+            named = np.concatenate([codes[emitted], np.full(len(posts), POST, dtype=object)])
+            judged = found.take(shown), np.concatenate([probability[emitted], post[posts]]), named
             sightings = _sightings(scene, level_grid(scene, a_pass.level), looked, judged)
     return TileResult(sightings, looked.cells, 0.0, looked.unread, looked.sample, looked.reduced)
 
@@ -171,7 +184,15 @@ def _likely(a_pass: Pass, part: Tile, model: Model, looked: Looked) -> Found | N
     found = search(looked.octaves, looked.valid, corner, core, a_pass, first_stage(model))
     if isinstance(model, OwnModel):
         found = with_measures(found, looked.octaves, corner, model.measures)
-    return found.take(worth_judging(found.features, found.diameter_m, model))
+    return found.take(worth_judging(found.features, found.diameter_m, model) | (_posts(found, a_pass, model) > 0))
+
+
+def _posts(found: Found, a_pass: Pass, model: Model) -> NDArray[np.float64]:
+    """Probability that each candidate is a post; 0 where fences are not wanted, or the imagery is too coarse."""
+    sought = {diameter for _, _, diameter in a_pass.scales}
+    if not set(model.scales_by_class.get(FENCE, ())) <= sought:
+        return np.zeros(len(found.strength))
+    return post_probability(found.features, found.diameter_m, found.strength, model)
 
 
 def _sightings(
@@ -184,7 +205,7 @@ def _sightings(
     found, probability, codes = judged
     sightings = _outlined(found, probability, looked, grid, scene)
     sightings["class_code"] = codes
-    sightings["family"] = [classes()[code].family for code in codes]
+    sightings["family"] = [classes()[FENCE if code == POST else code].family for code in codes]
     return conform(sightings, SIGHTINGS, crs=scene.grid.crs)
 
 

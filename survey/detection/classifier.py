@@ -60,7 +60,7 @@ def may_reach(
 ) -> NDArray[np.bool_]:
     """Which candidates may be as probable as ``least``: all that are, and few that are not.
 
-    The networks of a committee are asked roughly, its trees not at all; of another classifier the answer is exact.
+    Networks are asked roughly, trees of a committee not at all; of another classifier the answer is exact.
 
     Parameters
     ----------
@@ -72,14 +72,19 @@ def may_reach(
     from sklearn.ensemble import VotingClassifier
 
     slope, intercept = calibration
-    if not len(features) or slope <= 0 or not isinstance(hazard, VotingClassifier):
+    one = is_exact(hazard)
+    if not len(features) or slope <= 0 or not (one or isinstance(hazard, VotingClassifier)):
         return probability_of(features, hazard, calibration) >= least
-    shares = np.asarray(hazard.weights, dtype=np.float64) / np.sum(hazard.weights)
+    members, shares = ([hazard], np.ones(1)) if one else (map(_thawed, hazard.estimators_), _shares(hazard))
     total = np.zeros(len(features))
-    for member, share in zip(map(_thawed, hazard.estimators_), shares, strict=True):
+    for member, share in zip(members, shares, strict=True):
         total += share * (rough_answers(member, features) + ROUGH if is_exact(member) else 1.0)
     # Not-a-number is no answer: such a candidate is asked about exactly.
     return ~(total < expit((logit(least) - intercept) / slope))
+
+
+def _shares(committee: Any) -> NDArray[np.float64]:
+    return np.asarray(committee.weights, dtype=np.float64) / np.sum(committee.weights)
 
 
 def _thawed(classifier: Any) -> Any:

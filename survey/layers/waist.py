@@ -14,7 +14,7 @@ SIGHTINGS = Layer(
         text("image", "name of the scene"),
         Column("row", "int", "row of the representative point, scene pixels at full resolution", "px"),
         Column("col", "int", "column of the representative point, scene pixels at full resolution", "px"),
-        text("class_code", "most probable class"),
+        text("class_code", "most probable class; post: one of a line, if there is a line"),
         text("family", "family of that class", domain=FAMILIES),
         number("probability", "calibrated probability that it is a hazard object", "0-1"),
         number("length_m", "longer side of the outline", "m"),

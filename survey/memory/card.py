@@ -17,7 +17,8 @@ def unusable_field(card: Mapping[str, Any]) -> str | None:
     """
     needed = (name for name, is_usable in _FIELDS.items() if not is_usable(card.get(name)))
     tables = (name for name in _TABLES if not isinstance(card.get(name, {}), dict))
-    return next(needed, None) or next(tables, None)
+    lines = (f"posts {name}" for name in ("calibration", "line") if "posts" in card and not _is_line_of(card, name))
+    return next(needed, None) or next(tables, None) or next(lines, None)
 
 
 def _is_text(value: Any) -> bool:
@@ -43,9 +44,13 @@ def _is_line(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
 
 
+def _is_line_of(card: Mapping[str, Any], name: str) -> bool:
+    return _is_line(card["posts"].get(name))
+
+
 _FIELDS: Mapping[str, Callable[[Any], bool]] = {
     "version": _is_text, "feature_set": _is_text, "roles": _are_roles, "least_strength": _is_number,
     "scales_by_class": _are_scales, "calibration": _is_line,
 }  # fmt: skip
-_TABLES = ("classes", "elder", "metrics", "sieve")
+_TABLES = ("classes", "elder", "metrics", "posts", "sieve")
 """Fields that may be absent."""

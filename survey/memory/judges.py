@@ -22,6 +22,7 @@ from survey.errors import ModelError
 from survey.memory.estimators import built, stored
 from survey.memory.modelfile import (
     ELDER,
+    POSTS,
     PROTOCOL,
     SIEVE,
     Model,
@@ -47,11 +48,14 @@ class Judges:
         Whether a candidate is a hazard object at all, and which class it is.
     sieve : MLPClassifier, optional
         Whether it is worth measuring, by the first look at it.
+    posts : MLPClassifier, optional
+        Whether it is a post.
     """
 
     hazard: Any
     namer: Any
     sieve: Any = None
+    posts: Any = None
 
 
 def save_model(path: Path, judges: Judges, card: Mapping[str, Any], reference: NDArray[np.float32]) -> None:
@@ -63,7 +67,8 @@ def save_model(path: Path, judges: Judges, card: Mapping[str, Any], reference: N
     judges : Judges
     card : mapping
         JSON-able; holds ``version``, ``roles``, ``scales_by_class``, ``least_strength``, ``feature_set``,
-        ``calibration``; with a sieve ``sieve``: ``{"least": answer}``.
+        ``calibration``; with a sieve ``sieve``: ``{"least": answer}``; with a judge of posts ``posts``:
+        ``{"calibration": ..., "line": ...}``.
     reference : float32 array, shape (n, number of features)
         Inputs whose answers are kept in the file.
     """
@@ -80,6 +85,8 @@ def save_model(path: Path, judges: Judges, card: Mapping[str, Any], reference: N
     }
     if judges.sieve is not None:
         parts[SIEVE] = stored(judges.sieve)
+    if judges.posts is not None:
+        parts[POSTS] = stored(judges.posts)
     write_parts(path, parts)
 
 
@@ -121,9 +128,11 @@ def _read(path: Path, parts: Mapping[str, bytes], generation: int = 1, trust: Se
     told = described(path, parts, generation)
     hazard, namer = (built(path, name, parts[name], trust) for name in ("hazard.skops", "namer.skops"))
     sieve = built(path, SIEVE, parts[SIEVE]) if SIEVE in parts else None
+    posts = built(path, POSTS, parts[POSTS]) if POSTS in parts else None
     _refuse_strange_sieve(path, told.card, sieve)
+    _refuse_strange_posts(path, told.card, posts)
     elder = None if told.elder is None else _read(path, unpack(path, io.BytesIO(parts[ELDER])), generation + 1)
-    model = Model(**{**vars(told), "elder": elder}, hazard=hazard, namer=namer, sieve=sieve)
+    model = Model(**{**vars(told), "elder": elder}, hazard=hazard, namer=namer, sieve=sieve, posts=posts)
     _ask_reference(path, model, parse(path, "reference.json", parts["reference.json"]))
     return model
 
@@ -137,14 +146,20 @@ def _refuse_strange_sieve(path: Path, card: Mapping[str, Any], sieve: Any) -> No
         raise ModelError(f"Model {path} has a sieve that cannot be asked (tampered or damaged). Refused.")
 
 
-def _can_be_asked(sieve: Any) -> bool:
+def _refuse_strange_posts(path: Path, card: Mapping[str, Any], posts: Any) -> None:
+    """Refuse a judge of posts without its curves, and anything but a network that can be asked exactly."""
+    if (posts is None) != ("posts" not in card) or not (posts is None or _can_be_asked(posts)):
+        raise ModelError(f"Model {path} has a judge of posts that cannot be asked (tampered or damaged). Refused.")
+
+
+def _can_be_asked(network: Any) -> bool:
     """Whether it is a network of two classes whose layers fit together."""
-    if not isinstance(sieve, MLPClassifier) or sieve.activation != "relu":
+    if not isinstance(network, MLPClassifier) or network.activation != "relu":
         return False
     try:
-        widths = [sieve.n_features_in_, *(len(bias) for bias in sieve.intercepts_)]
-        fits = [one.shape for one in sieve.coefs_] == list(pairwise(widths)) and widths[-1] == sieve.n_outputs_ == 1
-        return fits and all(np.isfinite(one).all() for one in (*sieve.coefs_, *sieve.intercepts_))
+        widths = [network.n_features_in_, *(len(bias) for bias in network.intercepts_)]
+        fits = [one.shape for one in network.coefs_] == list(pairwise(widths)) and widths[-1] == network.n_outputs_ == 1
+        return fits and all(np.isfinite(one).all() for one in (*network.coefs_, *network.intercepts_))
     except (AttributeError, TypeError):
         return False
 
@@ -154,6 +169,8 @@ def _ask_reference(path: Path, model: Model, reference: Mapping[str, Any]) -> No
         inputs = np.asarray(reference["inputs"], dtype=np.float32)
         expectations = [np.asarray(reference[key], dtype=float) for key in ("hazard", "namer")]
         answers = (model.hazard.predict_proba(inputs)[:, 1], model.namer.predict_proba(inputs))
+        if model.posts is not None:
+            model.posts.predict_proba(inputs)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"Model {path} cannot answer its reference inputs ({error}). Refused.") from error
     for answer, expected in zip(answers, expectations, strict=True):

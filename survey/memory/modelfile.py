@@ -1,8 +1,9 @@
 """Model files: what they say of themselves, with nothing in them built, and without the libraries that build it.
 
 A model file is a zip of ``card.json`` (what it is, how it was made, how it measured), ``hazard.skops``,
-``namer.skops`` and, where it has one, ``sieve.skops`` (scikit-learn estimators), and ``reference.json`` (inputs and
-the answers the model gave when it was made). :mod:`survey.memory.judges` writes them, and builds what is in them.
+``namer.skops`` and, where it has them, ``sieve.skops`` and ``posts.skops`` (scikit-learn estimators), and
+``reference.json`` (inputs and the answers the model gave when it was made). :mod:`survey.memory.judges` writes them,
+and builds what is in them.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ PROTOCOL = 2
 READABLE = (1, 2)
 ELDER = "elder.survey-model"
 SIEVE = "sieve.skops"
+POSTS = "posts.skops"
 _MOST_GENERATIONS = 3
 _LARGEST_BYTES = 64 << 20
 POINTER = "champion.json"
@@ -104,12 +106,16 @@ class Model(ModelFile):
     sieve : MLPClassifier, optional
         Whether a candidate is worth measuring, by the first look at it; the others are told 0.
         ``card["sieve"]["least"]`` is the answer from which it is.
+    posts : MLPClassifier, optional
+        Whether a candidate is a post: what lines of posts (class ``fence``) are made of. ``card["posts"]`` holds its
+        ``calibration``, and ``line``, the curve from the score of a line to a probability.
     elder : Model, optional
     """
 
     hazard: Any
     namer: Any
     sieve: Any = None
+    posts: Any = None
     elder: Model | None = None
 
 
@@ -260,7 +266,7 @@ def described(path: Path, parts: Mapping[str, bytes], generation: int = 1) -> Mo
         raise ModelError(f"Model {path} has protocol {card.get('protocol')!r}; this version reads {known}.")
     _refuse_card(path, card)
     digest = hashlib.sha256()
-    for name in (*_PARTS[:3], *([SIEVE] if SIEVE in parts else [])):
+    for name in (*_PARTS[:3], *(one for one in (SIEVE, POSTS) if one in parts)):
         digest.update(_content(path, name, parts[name]))
     elder = None
     if ELDER in parts:
@@ -327,7 +333,7 @@ def unpack(path: Path, source: io.BytesIO | None = None) -> dict[str, bytes]:
             sizes = {info.filename: info.file_size for info in archive.infolist()}
             named = sorted(info.filename for info in archive.infolist())
             beyond = set(named) - set(_PARTS)
-            if len(named) != len(_PARTS) + len(beyond) or not beyond <= {ELDER, SIEVE}:
+            if len(named) != len(_PARTS) + len(beyond) or not beyond <= {ELDER, SIEVE, POSTS}:
                 raise ModelError(f"{path} is not a model file of this product. Choose another.")
             if sum(sizes.values()) > _LARGEST_BYTES:
                 raise ModelError(f"{path} is too large for a model file of this product. Choose another.")

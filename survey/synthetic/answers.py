@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -62,6 +63,21 @@ def label_table(
             shapes.append(outline)
     table = gpd.GeoDataFrame(rows, columns=["class_code", "occlusion", "site"], geometry=shapes, crs=crs)
     return conform(table, LABELS, crs=crs)
+
+
+def posts_of(things: Sequence[Thing], to_crs: Affine) -> NDArray[np.float64]:
+    """Where posts stand, of fences and single ones, in the CRS: float array, (n, 2).
+
+    Parameters
+    ----------
+    things : sequence of Thing
+    to_crs : Affine
+        World metres to the CRS.
+    """
+    points = [point for thing in things if thing.kind == "fence" for point in thing.points()]
+    points += [(thing.x_m, thing.y_m) for thing in things if thing.kind == "post"]
+    x, y = np.array(points, dtype=float).reshape(-1, 2).T
+    return np.column_stack([to_crs.a * x + to_crs.b * y + to_crs.c, to_crs.d * x + to_crs.e * y + to_crs.f])
 
 
 def reviewed_table(valid: NDArray[np.bool_], transform: Affine, crs: str, site: str) -> gpd.GeoDataFrame:

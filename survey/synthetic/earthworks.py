@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 
 from survey.synthetic.materials import PAINTS
@@ -183,40 +181,38 @@ def buried(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch
     return Sketch(_soil(pad), empty, height.astype(np.float32), stain=stain.astype(np.float32), whole=whole)
 
 
+_POSTS = ("weathered_wood", "wood", "concrete", "rust", "dark_rust", "steel", "white", "olive")
+
+
 def fence(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:
-    """Draw posts along ``pad.path``, some leaning or gone, with a strip of uncut growth and now and then a wire."""
+    """Draw a post at every point of ``pad.path``: stakes, pickets or marking posts with a sign, some with wires."""
     rng = pad.rng
-    spacing = rng.uniform(2.0, 6.0)
-    thick = rng.uniform(0.06, 0.13)
-    colour = PAINTS[str(rng.choice(["weathered_wood", "wood", "concrete", "rust", "white"]))]
-    sheet = pad.fill(colour)
+    thick = rng.uniform(0.04, 0.13)
+    signed = rng.random() < 0.3
+    sheet = pad.fill(PAINTS[str(rng.choice(_POSTS))])
+    cap = PAINTS[str(rng.choice(["red_paint", "white", "yellow_paint"]))][pad.columns]
     alpha = np.zeros(pad.shape, dtype=np.float32)
     height = np.zeros(pad.shape, dtype=np.float32)
-    nearest, _ = pad.along(pad.path)
     if rng.random() < 0.5:
+        nearest, _ = pad.along(pad.path)
         wire = np.clip(0.5 + (0.004 - nearest) / pad.px_m, 0, 1) * min(1.0, 0.008 / pad.px_m) * 0.8
+        # It has no height here: what a wire shades is far less than a pixel.
         alpha = np.maximum(alpha, wire.astype(np.float32))
-        np.copyto(height, np.float32(0.5 * height_m), where=wire > 0.25)
-    for u, v in _stations(pad.path, spacing):
-        if rng.random() < 0.1:
-            continue
-        post = pad.disc(thick / 2, u + rng.normal(0, 0.04), v + rng.normal(0, 0.04))
+    capped = rng.random() < 0.35
+    for u, v in pad.path:
+        stands = height_m * rng.uniform(0.75, 1.05)
+        post = pad.disc(thick / 2, u, v)
         alpha = np.maximum(alpha, post)
-        np.copyto(height, np.float32(height_m * rng.uniform(0.6, 1.1)), where=post > 0.5)
+        if capped:
+            mix(sheet, cap, post)
+        if signed and rng.random() < 0.6:
+            # A plate seen from above is as long as it is wide and as wide as it is thick.
+            plate = pad.box(0.28, 0.012, u, v) * min(1.0, 0.012 / pad.px_m)
+            alpha = np.maximum(alpha, plate)
+            mix(sheet, cap, plate)
+            np.copyto(height, np.float32(0.8 * stands), where=plate > 0.3)
+        np.copyto(height, np.float32(stands), where=post > 0.5)
     return Sketch(sheet, alpha, height)
-
-
-def _stations(path: tuple[tuple[float, float], ...], spacing_m: float) -> list[tuple[float, float]]:
-    points: list[tuple[float, float]] = []
-    left = 0.0
-    for (u1, v1), (u2, v2) in pairwise(path):
-        length = float(np.hypot(u2 - u1, v2 - v1))
-        place = left
-        while place <= length:
-            points.append((u1 + (u2 - u1) * place / length, v1 + (v2 - v1) * place / length))
-            place += spacing_m
-        left = place - length
-    return points
 
 
 def mound(pad: Pad, length_m: float, width_m: float, height_m: float) -> Sketch:

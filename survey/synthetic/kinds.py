@@ -89,7 +89,7 @@ _HAZARDS = (
     Kind("trench", earthworks.trench, (12.0, 40.0), (0.6, 1.5), (0.6, 1.5), "earth", "trench", outline="path"),
     Kind("dugout", earthworks.dugout, (3.0, 8.0), None, (0.6, 1.6), "earth", "dugout", 1.0, 1.5, "box", (0.6, 0.9)),
     Kind("revetment", earthworks.revetment, (8.0, 12.0), (5.0, 7.0), (1.0, 2.0), "earth", "revetment", 1.0, 1.3, "box"),
-    Kind("fence", earthworks.fence, (12.0, 40.0), (0.3, 0.3), (0.8, 1.6), "lying", "fence", outline="path"),
+    Kind("fence", earthworks.fence, (12.0, 60.0), (0.3, 0.3), (0.6, 1.6), "lying", "fence", outline="path"),
     Kind("dug_spot", earthworks.dug_spot, (0.25, 0.6), None, (0.01, 0.05), "earth", "disturbed_ground", 1.0, 1.6,
          slenderness=(0.7, 1.0)),
     Kind("buried", earthworks.buried, (0.22, 0.6), None, (0.0, 0.02), "earth", "mine_buried", 1.0, 2.0,

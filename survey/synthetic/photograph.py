@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from survey.errors import ImageryError
-from survey.synthetic.answers import label_table, reviewed_table
+from survey.synthetic.answers import label_table, posts_of, reviewed_table
 from survey.synthetic.ground import Canvas
+from survey.synthetic.kinds import KINDS
 from survey.synthetic.light import sun_over
 from survey.synthetic.materials import band_columns
 from survey.synthetic.noise import Field as Plane
@@ -20,7 +21,7 @@ from survey.synthetic.noise import Frame
 from survey.synthetic.scene import DrawnScene, compose, draw_things
 from survey.synthetic.sensor import compressed
 from survey.synthetic.site import Light, Site, site_of
-from survey.synthetic.world import build_world
+from survey.synthetic.world import Thing, build_world
 
 _GAMMA = 2.2
 _TYPICAL = np.array([0.30, 0.28, 0.22, 0.48, 0.62], dtype=np.float32)
@@ -119,9 +120,7 @@ def draw_into(photo: Photo, settings: IntoSettings, seed: int, allowed: NDArray[
     frame = Frame(width, height, photo.gsd_m)
     world = build_world(site, frame.bounds(), settings.objects_per_ha, seed, clutter=settings.clutter)
     if allowed is not None:
-        world = replace(
-            world, things=tuple(t for t in world.things if _fits(t.x_m, t.y_m, t.radius_m(), frame, allowed))
-        )
+        world = replace(world, things=tuple(thing for thing in world.things if _lies_on(thing, frame, allowed)))
     look = look_of(photo)
     rng = np.random.default_rng([seed, 601])
     gain = look.gain * np.exp(rng.normal(0.0, 0.12) + rng.normal(0.0, 0.04, len(columns))).astype(np.float32)
@@ -138,7 +137,10 @@ def draw_into(photo: Photo, settings: IntoSettings, seed: int, allowed: NDArray[
     to_crs = compose(photo.transform, _inverse(frame.affine))
     labels = label_table(seen, site.name, (photo.transform, photo.crs, to_crs), valid)
     reviewed = reviewed_table(valid, photo.transform, photo.crs, site.name)
-    return DrawnScene(pixels, photo.bands, photo.transform, photo.crs, photo.gsd_m, valid, labels, reviewed)
+    posts = posts_of(world.things, to_crs)
+    return DrawnScene(
+        pixels, photo.bands, photo.transform, photo.crs, photo.gsd_m, valid, labels, reviewed, posts=posts
+    )
 
 
 def look_of(photo: Photo) -> Look:
@@ -195,6 +197,13 @@ def _check(photo: Photo, allowed: NDArray[np.bool_] | None) -> None:
         raise ImageryError(
             f"The mask is {allowed.shape}, the photograph {photo.pixels.shape[1:]}; give one value a pixel."
         )
+
+
+def _lies_on(thing: Thing, frame: Frame, allowed: NDArray[np.bool_]) -> bool:
+    # Moved earth needs room all around; posts of a fence do not.
+    along = thing.path and KINDS[thing.kind].layer == "lying"
+    discs = thing.discs(0.0) if along else [(thing.x_m, thing.y_m, thing.radius_m())]
+    return all(_fits(*disc, frame, allowed) for disc in discs)
 
 
 def _fits(x_m: float, y_m: float, radius_m: float, frame: Frame, allowed: NDArray[np.bool_]) -> bool:

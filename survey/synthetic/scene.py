@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from survey.errors import JobError
-from survey.synthetic.answers import label_table, reviewed_table
+from survey.synthetic.answers import label_table, posts_of, reviewed_table
 from survey.synthetic.ground import Canvas, lay_ground
 from survey.synthetic.kinds import KINDS
 from survey.synthetic.light import sun_over
@@ -104,6 +104,8 @@ class DrawnScene:
         Layer ``reviewed``: the ground that has data.
     heights : float32 array, (height, width), optional
         How far moved earth, things and plants stand above the ground, metres; not known of photographs.
+    posts : float array, (n, 2), optional
+        Where posts stand, of fences and single ones, in the CRS.
     """
 
     pixels: NDArray[np.uint8]
@@ -115,6 +117,7 @@ class DrawnScene:
     labels: gpd.GeoDataFrame
     reviewed: gpd.GeoDataFrame
     heights: NDArray[np.float32] | None = None
+    posts: NDArray[np.float64] | None = None
 
 
 def draw_scene(settings: SceneSettings, seed: int) -> DrawnScene:
@@ -164,7 +167,10 @@ def photograph(world: World, view: View) -> DrawnScene:
     seen = [(world.things[index], footprint.occlusion(canvas.over)) for index, footprint in prints.items()]
     labels = label_table(seen, world.site.name, (transform, view.crs, view.to_crs), valid)
     reviewed = reviewed_table(valid, transform, view.crs, world.site.name)
-    return DrawnScene(pixels, view.bands, transform, view.crs, frame.gsd_m, valid, labels, reviewed, canvas.heights)
+    posts = posts_of(world.things, view.to_crs)
+    return DrawnScene(
+        pixels, view.bands, transform, view.crs, frame.gsd_m, valid, labels, reviewed, canvas.heights, posts
+    )
 
 
 def draw_things(canvas: Canvas, world: World) -> dict[int, Footprint]:

@@ -76,6 +76,11 @@ class Thing:
         radius = self.width_m / 2 + margin_m
         return [(self.x_m + p.x * cos - p.y * sin, self.y_m + p.x * sin + p.y * cos, radius) for p in points]
 
+    def points(self) -> list[tuple[float, float]]:
+        """Points of its path (x, y) in world metres: where the posts of a fence stand."""
+        cos, sin = math.cos(self.heading), math.sin(self.heading)
+        return [(self.x_m + u * cos - v * sin, self.y_m + u * sin + v * cos) for u, v in self.path]
+
     def radius_m(self) -> float:
         """Radius of the circle around its plan."""
         if self.path:
@@ -185,6 +190,10 @@ _SPACING_M = {
     "mine_ap_directional": (6.0, 15.0, 10.0, 20.0),
 }
 """Least and greatest spacing in a row, least and greatest distance between rows, metres (domain notes, 5)."""
+
+_POSTS_APART_M = (2.0, 6.0)
+"""Least and greatest distance between posts of a fence; 2 to 10 m on real ones (domain notes, 5)."""
+_POSTS_GONE = 0.08
 
 _CLUSTERED = ("mine_scatterable", "submunition")
 
@@ -321,7 +330,7 @@ def _drawn(kind: Kind, x: float, y: float, heading: float, rng: np.random.Genera
 
 
 def _path(name: str, length_m: float, rng: np.random.Generator) -> tuple[tuple[float, float], ...]:
-    """Draw a line about the centre: zigzag for a trench, straight for a fence or ditch, winding for a trail."""
+    """Draw a line about the centre: a trench zigzag, a fence by its posts, a ditch straight, a trail winding."""
     if name == "trench":
         leg, angle = rng.uniform(2.5, 6.0), rng.uniform(0.25, 0.75)
         count = max(2, round(length_m / leg))
@@ -331,6 +340,16 @@ def _path(name: str, length_m: float, rng: np.random.Generator) -> tuple[tuple[f
     elif name == "trail":
         u = np.linspace(-length_m / 2, length_m / 2, 14)
         v = np.cumsum(rng.normal(0.0, 0.6, 14))
+    elif name == "fence":
+        count = max(3, round(length_m / rng.uniform(*_POSTS_APART_M)) + 1)
+        u = np.linspace(-length_m / 2, length_m / 2, count)
+        apart = u[1] - u[0]
+        bow = rng.normal(0.0, 0.02 * length_m) * (1 - (2 * u / length_m) ** 2)
+        v = bow + rng.normal(0.0, 0.02 * apart, count)
+        u[1:-1] += rng.normal(0.0, 0.04 * apart, count - 2)
+        stand = rng.random(count) >= _POSTS_GONE
+        stand[[0, -1]] = True
+        u, v = u[stand], v[stand]
     else:
         u = np.linspace(-length_m / 2, length_m / 2, 3)
         v = rng.normal(0.0, 0.02 * length_m, 3)

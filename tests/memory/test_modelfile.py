@@ -355,3 +355,63 @@ def test_a_card_that_speaks_of_a_sieve_the_file_has_not_is_refused(fitted, table
     path = tmp_path / "sieved.survey-model"
     save_model(path, Judges(fitted.hazard, fitted.namer), CARD | {"sieve": {"least": 0.3}}, table[0][:8])
     refused(path, "sieve that cannot be asked")
+
+
+POSTS = {"calibration": [1.0, -0.5], "line": [0.8, 0.1]}
+
+
+def posts_of(table, change=None):
+    features, codes = table
+    posts = fit_network(features, (codes != "").astype(np.int64), np.ones(len(codes)), SIEVE, seed=0)
+    if change is not None:
+        change(posts)
+    return posts
+
+
+def test_a_judge_of_posts_is_kept_and_counts(fitted, table, whole, tmp_path):
+    path = tmp_path / "posts.survey-model"
+    judges = Judges(fitted.hazard, fitted.namer, posts=posts_of(table))
+    save_model(path, judges, CARD | {"posts": POSTS}, table[0][:8])
+    model = load_model(path, ROLES)
+    assert model.posts.predict_proba(table[0]).tobytes() == judges.posts.predict_proba(table[0]).tobytes()
+    assert model.digest != load_model(whole, ROLES).digest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda one: one.coefs_[0].fill(np.nan),
+        lambda one: one.intercepts_.pop(),
+        lambda one: setattr(one, "activation", "tanh"),
+        widened,
+    ],
+)
+def test_a_judge_of_posts_that_cannot_be_asked_is_refused(fitted, table, tmp_path, change):
+    path = tmp_path / "posts.survey-model"
+    judges = Judges(fitted.hazard, fitted.namer, posts=posts_of(table, change))
+    save_model(path, judges, CARD | {"posts": POSTS}, table[0][:8])
+    refused(path, "judge of posts that cannot be asked")
+
+
+def test_a_judge_of_posts_and_the_card_belong_together(fitted, table, tmp_path):
+    path = tmp_path / "posts.survey-model"
+    save_model(path, Judges(fitted.hazard, fitted.namer), CARD | {"posts": POSTS}, table[0][:8])
+    refused(path, "judge of posts that cannot be asked")
+    save_model(path, Judges(fitted.hazard, fitted.namer, posts=posts_of(table)), CARD, table[0][:8])
+    refused(path, "judge of posts that cannot be asked")
+
+
+def test_a_judge_of_posts_for_other_measures_is_refused(fitted, table, tmp_path):
+    path = tmp_path / "posts.survey-model"
+    wider = np.concatenate([table[0], table[0]], axis=1), table[1]
+    judges = Judges(fitted.hazard, fitted.namer, posts=posts_of(wider))
+    save_model(path, judges, CARD | {"posts": POSTS}, table[0][:8])
+    refused(path, "cannot answer its reference inputs")
+
+
+@pytest.mark.parametrize("curve", [None, [1.0], [1.0, float("nan")], "steep"])
+def test_curves_of_posts_that_cannot_be_used_are_refused(fitted, table, tmp_path, curve):
+    path = tmp_path / "posts.survey-model"
+    judges = Judges(fitted.hazard, fitted.namer, posts=posts_of(table))
+    save_model(path, judges, CARD | {"posts": POSTS | {"line": curve}}, table[0][:8])
+    refused(path, "posts line cannot be used")

@@ -1,0 +1,174 @@
+"""Lines of posts: fences and rows of marker posts show from above as dots a few metres apart on a line.
+
+A post by itself is nothing: it is the line that tells. A line is walked from every two posts that are near enough, to
+both sides, post by post; what counts is how unlikely so many posts so well in line would be by chance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import geopandas as gpd
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+from scipy.special import expit
+
+from survey.detection.classifier import EMITTED
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+FENCE = "fence"
+"""Class of a line of posts."""
+POST = "post"
+"""What a sighting of one post is called until it is known whether it stands in a line; no class of hazard."""
+LEAST_POST = 0.05
+"""Least probability of a post that is kept."""
+POST_SIZES_M = (0.17, 0.24)
+"""Diameters at which posts are looked for: a post is 4 to 13 cm thick, and stands out with the foot of its shadow."""
+
+_APART_M = (1.5, 10.0)
+"""Distance between neighbouring posts (domain notes, 5: 2 to 10 m); less on slopes seen from above."""
+_HALF_WIDTH_M = 0.25
+"""Of the strip that stands for a fence, as its label is drawn."""
+# How far a post may be from where the ones before it say, in shares of their distance, and beside that in metres.
+_OFF, _OFF_M = 0.1, 0.1
+# How fast a line may turn and widen: share of each step that goes into the next.
+_FOLLOWS = 0.4
+_MOST_MISSING = 1
+"""Posts in a row that may be missing or unseen."""
+_FEWEST = 4
+_LEAST_SCORE = -4.0
+# Posts to one side of the two that a line is walked from: a longer fence is found in pieces, and ends in any case.
+_LONGEST = 60
+# Every missing post makes a line as much less likely as this makes a found one (a post is seen in two of three cases).
+_MISS = np.log(3.0)
+# Lines that share more than this of their posts with a better one are that one.
+_SHARED = 0.34
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of posts.
+
+    Attributes
+    ----------
+    posts : int array, shape (n,)
+        Numbers of its posts in order along it.
+    score : float
+        Natural logarithm of how much more likely the posts are on a line than by chance.
+    """
+
+    posts: Ints
+    score: float
+
+
+def fences_of(posts: gpd.GeoDataFrame, curve: tuple[float, float]) -> gpd.GeoDataFrame:
+    """Fences among sightings of posts; posts that stand in no line are left out.
+
+    Parameters
+    ----------
+    posts : GeoDataFrame in layers.SIGHTINGS
+        Of one scene, one sighting a post, geometry in metres.
+    curve : (slope, intercept)
+        From the score of a line to the logit of its probability.
+
+    Returns
+    -------
+    GeoDataFrame in layers.SIGHTINGS
+        A strip half a metre wide along each line of posts; row and column are those of its likeliest post.
+    """
+    points = shapely.get_coordinates(shapely.centroid(posts.geometry.values))
+    probability = posts["probability"].to_numpy(float)
+    rows, strips, chances = [], [], []
+    for line in lines_of(points, probability):
+        chance = float(expit(curve[0] * line.score + curve[1]))
+        if chance >= EMITTED:
+            rows.append(line.posts[probability[line.posts].argmax()])
+            strips.append(shapely.LineString(points[line.posts]).buffer(_HALF_WIDTH_M, cap_style="flat"))
+            chances.append(chance)
+    fences = posts.iloc[rows].reset_index(drop=True)
+    fences["class_code"], fences["probability"] = FENCE, np.array(chances, dtype=float)
+    shapes = np.array(strips, dtype=object)
+    fences["area_m2"] = shapely.area(shapes)
+    fences["width_m"] = 2 * _HALF_WIDTH_M
+    fences["length_m"] = fences["area_m2"] / (2 * _HALF_WIDTH_M)
+    return fences.set_geometry(shapes, crs=posts.crs)
+
+
+def lines_of(points: Floats, probability: Floats) -> list[Line]:
+    """Lines among posts, best first; no post belongs to two, but where they cross.
+
+    Parameters
+    ----------
+    points : float array, shape (n, 2)
+        Metres, on a plane.
+    probability : float array, shape (n,)
+        That each is a post.
+    """
+    if len(points) < _FEWEST:
+        return []
+    tree = cKDTree(points)
+    pairs = tree.query_pairs(_APART_M[1], output_type="ndarray")
+    apart = np.hypot(*(points[pairs[:, 1]] - points[pairs[:, 0]]).T)
+    pairs = pairs[apart >= _APART_M[0]].astype(np.int64)
+    pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+    if not len(pairs):
+        return []
+    around = np.pi * _APART_M[1] ** 2
+    crowd = np.array([len(near) for near in tree.query_ball_point(points, _APART_M[1])]) / around
+    ahead, ahead_gain = _walked(tree, pairs, (probability, crowd))
+    back, back_gain = _walked(tree, pairs[:, ::-1], (probability, crowd))
+    score = np.log(probability[pairs]).sum(axis=1) + ahead_gain + back_gain
+    posts = np.concatenate([back[:, ::-1], pairs, ahead], axis=1)
+    enough = np.flatnonzero(((posts >= 0).sum(axis=1) >= _FEWEST) & (score > _LEAST_SCORE))
+    return _best(posts[enough], score[enough])
+
+
+def _walked(tree: cKDTree, pairs: Ints, known: tuple[Floats, Floats]) -> tuple[Ints, Floats]:
+    """Walk on from the second post of each pair: the posts met, -1 for none, and what they add to the score."""
+    points = np.asarray(tree.data)
+    probability, crowd = known
+    count = len(pairs)
+    met: list[Ints] = []
+    gain, pending = np.zeros(count), np.zeros(count)
+    head, step = pairs[:, 1].copy(), points[pairs[:, 1]] - points[pairs[:, 0]]
+    missing = np.zeros(count, dtype=np.int64)
+    going = np.arange(count)
+    for _ in range(_LONGEST):
+        if not len(going):
+            break
+        times = 1 + missing[going]
+        reach = step[going] * times[:, None]
+        off = _OFF * np.hypot(*reach.T) + _OFF_M
+        distance, nearest = tree.query(points[head[going]] + reach, distance_upper_bound=off.max())
+        found = distance <= off
+        found[found] &= nearest[found] != head[going[found]]
+        column = np.full(count, -1, dtype=np.int64)
+        here, which = going[found], nearest[found]
+        column[here] = which
+        met.append(column)
+        by_chance = np.minimum(crowd[which] * np.pi * off[found] ** 2, 1.0)
+        gain[here] += np.log(probability[which]) - np.log(by_chance) - pending[here]
+        step[here] += _FOLLOWS * ((points[which] - points[head[here]]) / times[found][:, None] - step[here])
+        head[here], missing[here], pending[here] = which, 0, 0.0
+        lost = going[~found]
+        missing[lost] += 1
+        pending[lost] += _MISS
+        wide = np.hypot(*step[going].T) <= _APART_M[1]
+        going = going[(missing[going] <= _MOST_MISSING) & wide]
+    return np.stack(met, axis=1), gain
+
+
+def _best(posts: Ints, score: Floats) -> list[Line]:
+    """Lines none of which has much in common with a better one."""
+    taken: set[int] = set()
+    lines = []
+    for number in np.lexsort((np.arange(len(score)), -score)):
+        own = posts[number][posts[number] >= 0]
+        if len(taken.intersection(own.tolist())) <= _SHARED * len(own):
+            lines.append(Line(own, float(score[number])))
+            taken.update(own.tolist())
+    return lines
