@@ -17,6 +17,7 @@ import pyarrow as pa
 import shapely
 
 from survey.api import Model, ModelFile, Pass, Scene, load_model, survey_damaged_tile, survey_tile
+from survey.detection.lines import POST
 from survey.errors import JournalError, ModelError
 from survey.imagery.levels import keep_levels
 from survey.imagery.salvage import Unread
@@ -70,8 +71,9 @@ class Parcel:
     Attributes
     ----------
     n_sightings : int
+        Posts, which may be nothing, not counted.
     probabilities : tuple of float
-        Of the sightings, for the progress bar.
+        Of these, for the progress bar.
     sightings, cells : bytes or None
     seconds : float
     unread : tuple of Unread
@@ -104,9 +106,10 @@ def survey_one(task: Task) -> Parcel:
     if task.scene.kept is not None and not result.unread:
         keep_levels(Path(task.scene.kept), result.reduced, task.model.roles)
     table = result.sightings
+    told = table.loc[table["class_code"] != POST, "probability"]
     return Parcel(
-        len(table),
-        tuple(table["probability"].tolist()),
+        len(told),
+        tuple(told.tolist()),
         pack_sightings(table) if len(table) else None,
         None if result.cells is None else pack_cells(result.cells),
         result.seconds,

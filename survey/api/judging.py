@@ -243,6 +243,7 @@ def post_probability(
     Parameters
     ----------
     features : float32 array, shape (n, number of features)
+        Of candidates that the model's :func:`first_stage` keeps.
     diameter_m, strength : float arrays, shape (n,)
     model : Model
     """
@@ -251,7 +252,9 @@ def post_probability(
     if judge_of_posts is None:
         return probability
     asked = np.isin(diameter_m, judge_of_posts.scales_by_class[FENCE]) & (strength >= judge_of_posts.least_strength)
-    asked[asked] = first_stage(judge_of_posts).keeps(features[asked])
+    if judge_of_posts is not model:
+        # A survey with an elder measures everything; without one, what its sieve lets pass.
+        asked[asked] = first_stage(judge_of_posts).keeps(features[asked])
     posts, curve = judge_of_posts.posts, judge_of_posts.card["posts"]["calibration"]
     # A researcher's own measures come after those it reads. What is far from being a post is told roughly.
     read = features[:, : posts.n_features_in_]

@@ -43,6 +43,8 @@ _FEWEST = 4
 _LEAST_SCORE = -4.0
 # Posts to one side of the two that a line is walked from: a longer fence is found in pieces, and ends in any case.
 _LONGEST = 60
+# Pairs of posts that are walked from at once: what bounds the memory.
+_AT_ONCE = 50_000
 # Every missing post makes a line as much less likely as this makes a found one (a post is seen in two of three cases).
 _MISS = np.log(3.0)
 # Lines that share more than this of their posts with a better one are that one.
@@ -117,14 +119,18 @@ def lines_of(points: Floats, probability: Floats) -> list[Line]:
     pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
     if not len(pairs):
         return []
-    around = np.pi * _APART_M[1] ** 2
-    crowd = np.array([len(near) for near in tree.query_ball_point(points, _APART_M[1])]) / around
-    ahead, ahead_gain = _walked(tree, pairs, (probability, crowd))
-    back, back_gain = _walked(tree, pairs[:, ::-1], (probability, crowd))
-    score = np.log(probability[pairs]).sum(axis=1) + ahead_gain + back_gain
-    posts = np.concatenate([back[:, ::-1], pairs, ahead], axis=1)
-    enough = np.flatnonzero(((posts >= 0).sum(axis=1) >= _FEWEST) & (score > _LEAST_SCORE))
-    return _best(posts[enough], score[enough])
+    near = tree.query_ball_point(points, _APART_M[1], return_length=True)
+    known = probability, np.asarray(near / (np.pi * _APART_M[1] ** 2))
+    lines: list[Line] = []
+    for start in range(0, len(pairs), _AT_ONCE):
+        some = pairs[start : start + _AT_ONCE]
+        ahead, ahead_gain = _walked(tree, some, known)
+        back, back_gain = _walked(tree, some[:, ::-1], known)
+        score = np.log(probability[some]).sum(axis=1) + ahead_gain + back_gain
+        posts = np.concatenate([back[:, ::-1], some, ahead], axis=1)
+        enough = np.flatnonzero(((posts >= 0).sum(axis=1) >= _FEWEST) & (score > _LEAST_SCORE))
+        lines += [Line(_once(posts[number]), float(score[number])) for number in enough]
+    return _best(lines)
 
 
 def _walked(tree: cKDTree, pairs: Ints, known: tuple[Floats, Floats]) -> tuple[Ints, Floats]:
@@ -162,13 +168,19 @@ def _walked(tree: cKDTree, pairs: Ints, known: tuple[Floats, Floats]) -> tuple[I
     return np.stack(met, axis=1), gain
 
 
-def _best(posts: Ints, score: Floats) -> list[Line]:
+def _once(posts: Ints) -> Ints:
+    """Posts in their order, each where it comes first: a line that runs all around a field meets its own again."""
+    met = posts[posts >= 0]
+    return met[np.sort(np.unique(met, return_index=True)[1])]
+
+
+def _best(lines: list[Line]) -> list[Line]:
     """Lines none of which has much in common with a better one."""
     taken: set[int] = set()
-    lines = []
-    for number in np.lexsort((np.arange(len(score)), -score)):
-        own = posts[number][posts[number] >= 0]
-        if len(taken.intersection(own.tolist())) <= _SHARED * len(own):
-            lines.append(Line(own, float(score[number])))
-            taken.update(own.tolist())
-    return lines
+    best = []
+    for line in sorted(lines, key=lambda line: -line.score):
+        own = line.posts.tolist()
+        if len(own) >= _FEWEST and len(taken.intersection(own)) <= _SHARED * len(own):
+            best.append(line)
+            taken.update(own)
+    return best

@@ -99,3 +99,19 @@ def test_what_stands_in_no_line_is_left_out():
     alone = sightings(strewn(12, 200), np.full(12, 0.95))
     assert len(fences_of(alone, CERTAIN)) == 0
     assert list(fences_of(alone, CERTAIN).columns) == list(alone.columns)
+
+
+def test_a_fence_all_around_a_field_has_each_post_once():
+    turn = np.linspace(0, 2 * np.pi, 110, endpoint=False)
+    ring = np.column_stack([np.cos(turn), np.sin(turn)]) * 29
+    best = lines_of(ring, np.full(110, 0.6))[0]
+    assert len(best.posts) == len(set(best.posts.tolist())) == 110
+
+
+def test_pairs_are_walked_from_in_parts_to_the_same_lines(monkeypatch):
+    points = np.concatenate([strewn(80, 100), fence((20, 30), 40, 3.0, 12), fence((80, 10), 100, 5.0, 8)])
+    whole = lines_of(points, np.full(100, 0.4))
+    monkeypatch.setattr("survey.detection.lines._AT_ONCE", 17)
+    parts = lines_of(points, np.full(100, 0.4))
+    assert [line.posts.tolist() for line in whole] == [line.posts.tolist() for line in parts]
+    assert [line.score for line in whole] == [line.score for line in parts]
