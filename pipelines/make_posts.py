@@ -34,7 +34,7 @@ from survey.detection.lines import FENCE, POST_SIZES_M
 from survey.detection.networks import network_answers
 from survey.detection.scales import nearest_scale
 from survey.detection.search import FirstStage
-from survey.memory.calibration import Places, best_of_places, platt
+from survey.memory.calibration import Places, after, best_of_places, platt
 from survey.memory.committee import Committee, fit_network
 from survey.memory.estimators import stored
 from survey.memory.judges import load_file
@@ -47,7 +47,8 @@ SCENES, UNSEEN_SCENES = 300, 40
 """Drawn scenes that are learned from, and that probabilities of lines are calibrated on."""
 # Parts of the pictures that are held out in turn.
 _FOLDS = 4
-_NO_CURVE = [1.0, 0.0]
+# Curve that lets lines be seen that are far less likely than not, and keeps the best of them apart.
+_FLAT = (0.5, 3.0)
 
 
 def gather(model: Path, grounds: Sequence[Path], scenes: int = SCENES) -> PostExamples:
@@ -170,7 +171,7 @@ def make_posts(
     posts, calibration = fit_posts(examples)
     card: dict[str, Any] = {
         "calibration": list(calibration),
-        "line": _NO_CURVE,
+        "line": list(_FLAT),
         "data": {"pictures": len(np.unique(examples.picture)), "post_candidates": int(examples.is_post.sum())},
     }
     with tempfile.TemporaryDirectory() as place:
@@ -181,7 +182,7 @@ def make_posts(
             shown.append(survey_fences(raw, site, fenced_photographs(files, bands), bands))
     score, right, _ = shown[0].scores()
     curve = platt(score, right, np.ones(len(score)))
-    card |= {"line": list(curve), "metrics": {ground.name: figures_of(ground, curve) for ground in shown}}
+    card |= {"line": list(after(_FLAT, curve)), "metrics": {ground.name: figures_of(ground, curve) for ground in shown}}
     parts = with_posts(path, posts, card)
     write_parts(path, parts)
     whole = {key: value for key, value in parse(path, "card.json", parts["card.json"]).items() if key != "protocol"}

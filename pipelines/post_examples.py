@@ -31,6 +31,8 @@ _FINEST_M, _FINEST_M_UNSEEN = 0.007, 0.01
 # Fences in a picture to learn from, in the mean; a picture of finer imagery has no room for one.
 _FENCES = 4.0
 _FIRST_SEED, _FIRST_SEED_OF_GROUNDS = 30_000, 40_000
+# Harmless things on such ground, in multiples of a site's own.
+_THICK = 3.0
 FIRST_UNSEEN = 5_000
 """Pictures from this number on are never learned from; fences are a quarter as dense on them."""
 # A candidate is a post's where its middle lies within this share of its size of it, and none where it is further off
@@ -74,8 +76,10 @@ def scene_with_fences(number: int, bands: tuple[str, ...]) -> DrawnScene:
     coarsest = classes()["fence"].max_gsd_cm / 100
     side, finest = (_SIDE_PX, _FINEST_M) if number < FIRST_UNSEEN else (_SIDE_PX_UNSEEN, _FINEST_M_UNSEEN)
     gsd = float(np.exp(rng.uniform(np.log(finest), np.log(coarsest))))
+    # Where harmless things lie thickly, more of them lie in line: half of what a line is judged by is such ground.
+    clutter = _THICK if number >= FIRST_UNSEEN and number % 2 else 1.0
     settings = SceneSettings(
-        width_px=side, height_px=side, gsd_m=gsd, bands=bands,
+        width_px=side, height_px=side, gsd_m=gsd, bands=bands, clutter=clutter,
         objects_per_ha=_fences(number, (side * gsd) ** 2),
         site=training_sites(1, first=seed)[0], crs=CRS, origin=(WEST + APART_M * (number % FIRST_UNSEEN), NORTH),
     )  # fmt: skip

@@ -33,14 +33,16 @@ _APART_M = (1.5, 10.0)
 """Distance between neighbouring posts (domain notes, 5: 2 to 10 m); less on slopes seen from above."""
 _HALF_WIDTH_M = 0.25
 """Of the strip that stands for a fence, as its label is drawn."""
-# How far a post may be from where the ones before it say, in shares of their distance, and beside that in metres.
-_OFF, _OFF_M = 0.1, 0.1
+# How far posts are off the place where the ones before them say, one standard deviation, in shares of their distance
+# and beside that in metres; and how many of these a post may be off.
+_OFF, _OFF_M = 0.04, 0.06
+_FARTHEST = 2.5
 # How fast a line may turn and widen: share of each step that goes into the next.
 _FOLLOWS = 0.4
 _MOST_MISSING = 1
 """Posts in a row that may be missing or unseen."""
 _FEWEST = 4
-_LEAST_SCORE = -4.0
+_LEAST_SCORE = -11.0
 # Posts to one side of the two that a line is walked from: a longer fence is found in pieces, and ends in any case.
 _LONGEST = 60
 # Pairs of posts that are walked from at once: what bounds the memory.
@@ -126,7 +128,8 @@ def lines_of(points: Floats, probability: Floats) -> list[Line]:
         some = pairs[start : start + _AT_ONCE]
         ahead, ahead_gain = _walked(tree, some, known)
         back, back_gain = _walked(tree, some[:, ::-1], known)
-        score = np.log(probability[some]).sum(axis=1) + ahead_gain + back_gain
+        # The second post may be any of those around the first.
+        score = np.log(probability[some]).sum(axis=1) - np.log(near[some].min(axis=1)) + ahead_gain + back_gain
         posts = np.concatenate([back[:, ::-1], some, ahead], axis=1)
         enough = np.flatnonzero(((posts >= 0).sum(axis=1) >= _FEWEST) & (score > _LEAST_SCORE))
         lines += [Line(_once(posts[number]), float(score[number])) for number in enough]
@@ -149,15 +152,16 @@ def _walked(tree: cKDTree, pairs: Ints, known: tuple[Floats, Floats]) -> tuple[I
         times = 1 + missing[going]
         reach = step[going] * times[:, None]
         off = _OFF * np.hypot(*reach.T) + _OFF_M
-        distance, nearest = tree.query(points[head[going]] + reach, distance_upper_bound=off.max())
-        found = distance <= off
+        distance, nearest = tree.query(points[head[going]] + reach, distance_upper_bound=_FARTHEST * off.max())
+        found = distance <= _FARTHEST * off
         found[found] &= nearest[found] != head[going[found]]
         column = np.full(count, -1, dtype=np.int64)
         here, which = going[found], nearest[found]
         column[here] = which
         met.append(column)
-        by_chance = np.minimum(crowd[which] * np.pi * off[found] ** 2, 1.0)
-        gain[here] += np.log(probability[which]) - np.log(by_chance) - pending[here]
+        # A post of the line is about where it should be; of others so many are in each square metre.
+        there = np.exp(-0.5 * (distance[found] / off[found]) ** 2) / (2 * np.pi * off[found] ** 2)
+        gain[here] += np.log(probability[which] * there / crowd[which]) - pending[here]
         step[here] += _FOLLOWS * ((points[which] - points[head[here]]) / times[found][:, None] - step[here])
         head[here], missing[here], pending[here] = which, 0, 0.0
         lost = going[~found]
