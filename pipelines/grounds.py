@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -27,9 +28,11 @@ def one_thread_each() -> ProcessPoolExecutor:
     """Processes to draw pictures in, one a core.
 
     A drawing is thousands of small calls, and OpenCV would share each of them among threads: with one thread a picture
-    takes two thirds of the time on an idle machine, a third where the cores are busy.
+    takes two thirds of the time.
     """
-    return ProcessPoolExecutor(os.cpu_count(), initializer=cv2.setNumThreads, initargs=(1,))
+    # Started afresh: in a copy of a process that has used OpenCV's threads, setting their number would wait for ever.
+    fresh = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(os.cpu_count(), fresh, initializer=cv2.setNumThreads, initargs=(1,))
 
 
 def write_job(folder: Path, files: Iterable[Path], bands: Iterable[str], model: Path | None, more: str = "") -> Path:

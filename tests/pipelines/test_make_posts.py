@@ -48,7 +48,7 @@ def test_a_judge_of_posts_is_added_and_the_rest_of_the_model_stays(tmp_path, mon
     path = tmp_path / "rgb.survey-model"
     shutil.copy(shipped, path)
     monkeypatch.setattr(make_posts, "SETTINGS", Committee(hidden=(16,), epochs=8, batch=256))
-    monkeypatch.setattr(make_posts, "gather", partial(make_posts.gather, scenes=60))
+    monkeypatch.setattr(make_posts, "gather", partial(make_posts.gather, scenes=40))
     monkeypatch.setattr(make_posts, "unseen_scenes", partial(make_posts.unseen_scenes, count=10))
     said = make_posts.make_posts(path, [], {}, tmp_path / "kept.npz")
     before, after = unpack(shipped), unpack(path)
@@ -56,6 +56,5 @@ def test_a_judge_of_posts_is_added_and_the_rest_of_the_model_stays(tmp_path, mon
     model = load_model(path, ROLES)
     assert model.card["posts"] == said == json.loads((tmp_path / "rgb.json").read_text())["posts"]
     assert said["metrics"]["drawn"]["n_truth"] >= 3
-    # Kept examples give the same judge.
-    make_posts.make_posts(path, [], {}, tmp_path / "kept.npz")
-    assert load_model(path, ROLES).digest == model.digest
+    with np.load(tmp_path / "kept.npz", allow_pickle=False) as kept:
+        assert int(kept["is_post"].sum()) == said["data"]["post_candidates"] > 100
