@@ -59,20 +59,29 @@ class Shown:
         table = self.detections.assign(probability=probability, emitted=probability >= 0.5)
         return evaluate(table, self.truth, self.reviewed, self.coverage, Evaluating(resolved_only=True))
 
+    def figures(self, curve: tuple[float, float]) -> dict[str, float]:
+        """Figures of that evaluation that stand in a card."""
+        report = self.report(curve)
+        return {key: report[key] for key in _IN_CARD} | {
+            "recall": report["operating"]["recall"],
+            "false_alarms_per_ha": report["operating"]["fa_per_ha"],
+        }
+
 
 def survey_drawn(model: Path, bands: tuple[str, ...], pictures: int = UNSEEN_PICTURES) -> Shown:
     """Survey drawn pictures with a model whose calibration is the identity."""
     with one_thread_each() as pool:
         scenes = list(pool.map(partial(draw_unseen, bands=bands), range(pictures)))
-    return _surveyed(DRAWN, model, bands, scenes)
+    return survey_scenes(DRAWN, model, bands, scenes)
 
 
 def survey_photographs(model: Path, bands: tuple[str, ...], site: str, files: Sequence[Path]) -> Shown:
     """Survey real photographs, objects drawn into them, with a model that has not learned from their site."""
-    return _surveyed(site, model, bands, (draw_into_unseen(path, bands, n) for n, path in enumerate(files)))
+    return survey_scenes(site, model, bands, (draw_into_unseen(path, bands, n) for n, path in enumerate(files)))
 
 
-def _surveyed(name: str, model: Path, bands: tuple[str, ...], scenes: Iterable[DrawnScene]) -> Shown:
+def survey_scenes(name: str, model: Path | None, bands: tuple[str, ...], scenes: Iterable[DrawnScene]) -> Shown:
+    """Survey pictures of a ground of this name with a model; None for the shipped one."""
     with tempfile.TemporaryDirectory() as place:
         paths, truth, reviewed = write_drawn(Path(place) / "imagery", scenes)
         detections, coverage = detections_of(survey_files(Path(place), paths, bands, model))
@@ -98,13 +107,7 @@ def calibrate(grounds: Sequence[Shown]) -> tuple[tuple[float, float], dict[str, 
     overall = grounds[0].report(curve)["overall"]
     evaluation = evaluation_of("drawn ground", (calibrated(score, curve), right, drawn_ha), overall["n_truth"])
     evaluation["ap"] = overall["ap"]
-    metrics = {}
-    for ground in grounds:
-        report = ground.report(curve)
-        metrics[ground.name] = {key: report[key] for key in _IN_CARD} | {
-            "recall": report["operating"]["recall"],
-            "false_alarms_per_ha": report["operating"]["fa_per_ha"],
-        }
+    metrics = {ground.name: ground.figures(curve) for ground in grounds}
     score, right, hectares = grounds[-1].scores()
     alarms = np.sort(calibrated(score[~right], curve))[::-1]
     # A rate that the ground at hand is too small to show is not claimed.

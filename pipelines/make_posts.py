@@ -10,6 +10,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ import geopandas as gpd
 import numpy as np
 from sklearn.neural_network import MLPClassifier
 
-from pipelines.calibrating import Shown
-from pipelines.grounds import detections_of, one_thread_each, survey_files, write_drawn
+from pipelines.calibrating import Shown, survey_scenes
+from pipelines.grounds import one_thread_each
 from pipelines.make_models import BAND_SETS, NUMBER
 from pipelines.post_examples import (
     FIRST_UNSEEN,
@@ -111,21 +112,10 @@ def with_posts(path: Path, posts: MLPClassifier, card: Mapping[str, Any]) -> dic
     return parts | {POSTS: stored(posts), "card.json": json.dumps(whole, indent=1, sort_keys=True).encode()}
 
 
-def figures_of(shown: Shown, curve: tuple[float, float]) -> dict[str, float]:
-    """What lines of posts are worth on a ground, for the card."""
-    report = shown.report(curve)
-    return {key: report[key] for key in ("ap", "recall_max", "ece", "n_truth", "hectares")} | {
-        "recall": report["operating"]["recall"],
-        "false_alarms_per_ha": report["operating"]["fa_per_ha"],
-    }
-
-
 def survey_fences(model: Path | None, name: str, scenes: Sequence[DrawnScene], bands: tuple[str, ...]) -> Shown:
     """Survey pictures with fences, and keep the fences alone of what is found and what is there."""
-    with tempfile.TemporaryDirectory() as place:
-        paths, truth, reviewed = write_drawn(Path(place) / "imagery", scenes)
-        detections, coverage = detections_of(survey_files(Path(place), paths, bands, model))
-    return Shown(name, _fences(detections), coverage, _fences(truth), reviewed)
+    shown = survey_scenes(name, model, bands, scenes)
+    return replace(shown, detections=_fences(shown.detections), truth=_fences(shown.truth))
 
 
 def _fences(table: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
@@ -182,7 +172,7 @@ def make_posts(
             shown.append(survey_fences(raw, site, fenced_photographs(files, bands), bands))
     score, right, _ = shown[0].scores()
     curve = platt(score, right, np.ones(len(score)))
-    card |= {"line": list(after(_FLAT, curve)), "metrics": {ground.name: figures_of(ground, curve) for ground in shown}}
+    card |= {"line": list(after(_FLAT, curve)), "metrics": {ground.name: ground.figures(curve) for ground in shown}}
     parts = with_posts(path, posts, card)
     write_parts(path, parts)
     whole = {key: value for key, value in parse(path, "card.json", parts["card.json"]).items() if key != "protocol"}

@@ -31,10 +31,10 @@ _FINEST_M, _FINEST_M_UNSEEN = 0.007, 0.01
 # Fences in a picture to learn from, in the mean; a picture of finer imagery has no room for one.
 _FENCES = 4.0
 _FIRST_SEED, _FIRST_SEED_OF_GROUNDS = 30_000, 40_000
-# Harmless things on such ground, in multiples of a site's own.
-_THICK = 3.0
 FIRST_UNSEEN = 5_000
 """Pictures from this number on are never learned from; fences are a quarter as dense on them."""
+# Harmless things on every second of those scenes, in multiples of a site's own.
+_THICK = 3.0
 # A candidate is a post's where its middle lies within this share of its size of it, and none where it is further off
 # than the second.
 _ON, _BESIDE = 0.5, 1.5

@@ -42,6 +42,7 @@ _FOLLOWS = 0.4
 _MOST_MISSING = 1
 """Posts in a row that may be missing or unseen."""
 _FEWEST = 4
+# No curve takes a line that is less likely than this for an object.
 _LEAST_SCORE = -11.0
 # Posts to one side of the two that a line is walked from: a longer fence is found in pieces, and ends in any case.
 _LONGEST = 60

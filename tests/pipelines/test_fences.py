@@ -64,6 +64,17 @@ def test_a_fence_is_one_object_where_its_posts_stand(fenced, tmp_path):
     assert "post" not in set(pd.concat([read(result, HAZARD_OBJECTS), detections_of(result)[0]])["class_code"])
 
 
+def test_posts_are_told_where_they_are_drawn():
+    scene = ground(0.015, FENCE)
+    bare = ground(0.015)
+    col, row = np.floor(~scene.transform * scene.posts.T).astype(int)
+    changed = np.abs(scene.pixels.astype(int) - bare.pixels).max(axis=0)
+    assert len(scene.posts) == len(FENCE.path)
+    # Posts and their shadows are far less than a hundredth of the picture.
+    assert (changed[row, col] > np.quantile(changed, 0.99)).all()
+    assert len(bare.posts) == 0
+
+
 def test_the_same_fence_whatever_the_tiles(fenced, tmp_path):
     files, _, _ = fenced
     whole, tiled = survey(tmp_path / "a", files), survey(tmp_path / "b", files, "[execution]\ntile_px = 300\n")
