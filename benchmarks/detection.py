@@ -25,10 +25,11 @@ import pandas as pd
 from grounds import drawn_grounds, photographs_drawn_into
 from plain import plain_grounds
 
+from pipelines.gathering import Gathered
 from pipelines.grounds import detections_of, survey_files, write_drawn
-from pipelines.make_models import Gathered, fit_model
+from pipelines.make_models import finished, fit_model, held_out_model
 from pipelines.make_posts import survey_fences
-from pipelines.model_examples import LEAST_STRENGTH, Examples, read_examples, thermal_examples
+from pipelines.model_examples import LEAST_STRENGTH, read_examples, thermal_examples
 from survey.api import first_stage, load_model
 from survey.detection.lines import FENCE
 from survey.detection.search import FirstStage
@@ -68,14 +69,19 @@ def thermal(data: Path, work: Path, by: str) -> Row:
     return Row(f"thermal, leave one {by} out", report)
 
 
-def photographs(data: Path, work: Path, name: str, site: str, parts: Sequence[Examples]) -> Iterator[Row]:
+def photographs(data: Path, work: Path, name: str, site: str, examples: Path) -> Iterator[Row]:
     """Real photographs of a site, of a model that learned from everything but this site."""
     bands = RGB if name == "rgb" else CIR
-    folder = work / f"{site}-model"
-    # The sieve is that of the shipped model: it has learned from no site of photographs.
-    stage = first_stage(load_model(None, bands))
-    fit_model(name, folder, Gathered([part for part in parts if part.site != site], stage), {})
-    model = folder / f"{name}.survey-model"
+    model = work / f"{name}.survey-model"
+    # Sieve and judge of posts are those of the shipped model: they have learned from no site of photographs.
+    shipped = load_model(None, bands)
+    posts = None if shipped.posts is None else (shipped.posts, shipped.card["posts"])
+    kept = held_out_model(examples, name, site)
+    if kept.exists():
+        finished(kept, model, posts)
+    else:
+        parts = [part for part in read_examples(examples / f"{name}.npz") if part.site != site]
+        fit_model(name, work, Gathered(parts, first_stage(shipped), posts), {})
     files = sorted((data / site).glob("*.tif"))
     result = survey_files(work / f"{site}-empty", files, bands, model)
     objects, coverage = (gpd.read_file(result, layer=layer) for layer in ("hazard_objects", "coverage"))
@@ -192,7 +198,7 @@ def rows(options: argparse.Namespace, work: Path) -> Iterator[Row]:
         yield thermal(options.data, work, "zone")
     for site, name in (("brighton", "rgb"), ("seneca", "cir")):
         if site in wanted:
-            yield from photographs(options.data, work, name, site, read_examples(options.examples / f"{name}.npz"))
+            yield from photographs(options.data, work, name, site, options.examples)
     if "drawn" in wanted:
         yield from drawn_sites(work, options.sites)
     if "meadows" in wanted:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rasterio.transform import from_origin
 
 from pipelines.drifting import sampled
-from pipelines.make_models import BAND_SETS
+from pipelines.gathering import BAND_SETS
 from pipelines.model_examples import draw_unseen
 from survey.api import Model, load_model
 from survey.detection.features import parts_of

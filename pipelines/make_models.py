@@ -10,62 +10,47 @@ import argparse
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
-from sklearn.neural_network import MLPClassifier
 
-from pipelines.calibrating import Shown, calibrate, evaluation_of, said_of, survey_drawn, survey_photographs
-from pipelines.grounds import one_thread_each
+from pipelines.calibrating import Shown, evaluation_of, survey_drawn, survey_photographs
+from pipelines.finishing import with_curve, with_posts, write_finished
+from pipelines.gathering import BAND_SETS, CLASS_WEIGHTS, OWN_BANDS, Gathered, Pictures, Posts, drawn_examples, weighed
 from pipelines.model_examples import (
     LEAST_STRENGTH,
     SCALES_M,
     THERMAL_SCALES_M,
     Examples,
-    draw,
     keep_examples,
     labelled_ground,
     numbered,
-    tasks,
     thermal_examples,
-    thinned,
     worth_measuring,
 )
-from survey.detection.features import FEATURE_SET, first_look_width, parts_of
+from survey.detection.features import FEATURE_SET, parts_of
 from survey.detection.scales import nearest_scale
 from survey.detection.search import FirstStage
 from survey.memory.at_once import at_once
 from survey.memory.calibration import Places, best_of_places
 from survey.memory.committee import Committee, seated
 from survey.memory.drift import background
-from survey.memory.judges import Judges, save_model
+from survey.memory.judges import Judges, load_file, save_model
 from survey.memory.labelling import NOTHING
-from survey.memory.negatives import fit_pilot
-from survey.memory.sieve import OBJECTS_KEPT, fit_sieve
+from survey.memory.modelfile import unpack
+from survey.memory.sieve import OBJECTS_KEPT
 from survey.memory.table import Table
 from survey.memory.training import Training, calibrate_on_objects, fit, hazard_fits, naming_fit
 from survey.provenance import file_identity
-
-BAND_SETS = {"rgb": ("red", "green", "blue"), "cir": ("nir", "green", "blue"), "thermal": ("thermal",)}
 
 # Networks alone, one that learned hazards as they lie on a field and one that learned them in the open and in any
 # paint: trees learn the drawing more than the object, and where they vote less is found of what another hand has drawn
 # (docs/detection.md).
 _DRAWN_TRAINING = Training(committee=Committee(iterations=0, networks=1))
-# What an object weighs by its class, where not 1: of small mines and craters few are drawn. Every object weighs the
-# same however many candidates it offers (a rocket fifteen, an anti-tank mine two), or what is long and thin decides
-# what is found; a trench is looked for piece by piece, and weighs by the candidate (docs/detection.md).
-CLASS_WEIGHTS = {"mine_ap": 2.0, "mine_ap_fragmentation": 2.0, "mine_scatterable": 2.0, "crater": 2.0}
-_BY_CANDIDATE = ("trench",)
-# Candidates that an anti-tank mine offers: so many negatives an object stands against.
-_AN_OBJECT = 2.3
 # Few labels: small trees and small networks, held-out groups of one session and zone each.
 _THERMAL_TRAINING = Training(
     committee=Committee(
@@ -75,14 +60,9 @@ _THERMAL_TRAINING = Training(
 )
 TRAINING = {"rgb": _DRAWN_TRAINING, "cir": _DRAWN_TRAINING, "thermal": _THERMAL_TRAINING}
 
-# The share of the pictures that is searched in full, to fit the pilot that thins out the others.
-_PILOT_SHARE = 10
-
-NUMBER = {"rgb": 8, "cir": 8, "thermal": 5}
+NUMBER = {"rgb": 9, "cir": 8, "thermal": 5}
 """What the models of this version are called by, after their name."""
 
-OWN_BANDS = {"brighton": "rgb", "seneca": "cir"}
-"""Sites whose photographs have the very bands of a model: it is measured on them, held out."""
 LAID_TOGETHER = ("textures", "lined", "large", "worked", "grown")
 """Folders of grounds that are no photographs (``pipelines/textures.py``)."""
 CREDITS = {
@@ -100,50 +80,22 @@ LIMITS = {
 
 
 @dataclass(frozen=True)
-class Gathered:
-    """What a model is fitted on: examples, and the stage that chose the candidates among them."""
+class HeldOut:
+    """Sites among the examples, each with its photographs, on which a model fitted without them is measured.
 
-    parts: Sequence[Examples]
-    stage: FirstStage
-
-
-def drawn_examples(name: str, photos: Sequence[Path], scenes: int, crops: int) -> Gathered:
-    """Draw and search all pictures: the first in full, to fit the sieve, the others through it.
-
-    Of what passes easy negatives are thinned out.
+    In ``folder``, where one is given, those models are kept (:func:`held_out_model`), probabilities uncalibrated.
     """
-    todo = tasks(BAND_SETS[name], scenes, {path: _drawn_in(name, path.parent.name) for path in photos}, crops)
-    first, rest = todo[: len(todo) // _PILOT_SHARE], todo[len(todo) // _PILOT_SHARE :]
-    everything = FirstStage(LEAST_STRENGTH[name])
-    with one_thread_each() as pool:
-        parts = list(pool.map(partial(draw, stage=everything, pilot=None), first, chunksize=2))
-    stage = FirstStage(LEAST_STRENGTH[name], *_sieve_of(name, parts))
-    parts = [worth_measuring(part, stage) for part in parts]
-    features = np.concatenate([part.features for part in parts]).astype(np.float32)
-    positive = np.concatenate([part.codes for part in parts]) != NOTHING
-    pilot = fit_pilot(features, positive, np.ones(len(positive)))
-    parts = [thinned(part, pilot, number) for number, part in enumerate(parts)]
-    with one_thread_each() as pool:
-        return Gathered(parts + list(pool.map(partial(draw, stage=stage, pilot=pilot), rest, chunksize=2)), stage)
+
+    sites: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    folder: Path | None = None
 
 
-def _drawn_in(name: str, site: str) -> tuple[str, ...]:
-    """Bands that objects are drawn into photographs of a site in, for a model of this name.
-
-    Natural colour stands for colour infrared, red for near infrared, in ground and objects alike: a near-infrared band
-    made up for the ground alone shows every object by what the two do not have in common (docs/detection.md).
-    """
-    return BAND_SETS[name if OWN_BANDS.get(site) == name else "rgb"]
+NO_SITE = HeldOut()
 
 
-def _sieve_of(name: str, parts: Sequence[Examples]) -> tuple[MLPClassifier, float]:
-    """Fit the sieve without photographs of sites, so that none has to be held out from it."""
-    drawn = [part for part in parts if part.site not in OWN_BANDS]
-    width = first_look_width(len(BAND_SETS[name]))
-    looks = np.concatenate([part.features[:, :width] for part in drawn]).astype(np.float32)
-    codes, objects = np.concatenate([part.codes for part in drawn]), numbered(drawn)
-    pictures = np.repeat(np.arange(len(drawn)), [len(part.codes) for part in drawn]).astype(object)
-    return fit_sieve(looks, weighed(np.ones(len(codes)), codes, objects), objects, pictures)
+def held_out_model(folder: Path, name: str, site: str) -> Path:
+    """Place of a model that was fitted without a site."""
+    return folder / f"{name}-without-{site}.survey-model"
 
 
 def fit_model(
@@ -151,7 +103,7 @@ def fit_model(
     folder: Path,
     gathered: Gathered,
     data: dict[str, Any],
-    held_out: Mapping[str, Sequence[Path]] = MappingProxyType({}),
+    held_out: HeldOut = NO_SITE,
 ) -> dict[str, Any]:
     """Fit, calibrate on ground that was not learned from, and write ``folder/NAME.survey-model`` and its card.
 
@@ -163,16 +115,15 @@ def fit_model(
     gathered : Gathered
     data : dict
         For the card; ``images``: SHA-256 of every image that was learned from.
-    held_out : mapping of site to photographs
-        Sites among the examples on which a model that was fitted without them is measured. Thermal frames hold out
-        their own sites.
+    held_out : HeldOut
+        Thermal frames hold out their own sites.
     """
     parts, stage = gathered.parts, gathered.stage
     features = np.concatenate([part.features for part in parts]).astype(np.float32)
     codes = np.concatenate([part.codes for part in parts])
     weights = np.concatenate([part.weights for part in parts])
     sites = np.concatenate([np.full(len(part.codes), part.site, dtype=object) for part in parts])
-    varied = np.concatenate([np.full(len(part.codes), part.varied) for part in parts])
+    varied = np.concatenate([np.full(len(part.codes), int(part.varied)) for part in parts])
     settings = TRAINING[name]
     scales_m = THERMAL_SCALES_M if name == "thermal" else SCALES_M
     known, counts = np.unique(codes[codes != NOTHING].astype(str), return_counts=True)
@@ -202,26 +153,40 @@ def fit_model(
         groups = np.unique(sites.astype(str), return_inverse=True)[1]
         places = _places(parts)
         fitted = calibrate_on_objects(fit(Table(features, codes, weights, groups), settings), codes, weights, places)
-        judges = Judges(fitted.hazard, fitted.namer)
         card["calibration"] = list(fitted.calibration)
         card["metrics"] = held_out_metrics(codes != NOTHING, fitted.held_out, weights)
         if "known_objects" in data:
             shown = best_of_places(fitted.held_out, places)
             scores = fitted.held_out[shown], codes[shown] != NOTHING, data["hectares"]
             card["evaluation"] = evaluation_of("real frames of other sessions and zones", scores, data["known_objects"])
-    else:
-        weights = weighed(weights, codes, numbered(parts))
-        judges = Judges(*fit_styles(features, codes, weights, varied, settings), stage.sieve)
-        raw = card | {"calibration": [1.0, 0.0]}
-        save_model(path, judges, raw, reference)
-        table = features, codes, weights, (sites, varied), reference
-        grounds = [survey_drawn(path, BAND_SETS[name]), *_fit_apart(held_out, table, raw, stage)]
-        curve, said = calibrate(grounds)
-        card |= said | {"calibration": list(curve)}
-        card["limits"] += said_of(card["metrics"])
+        save_model(path, Judges(fitted.hazard, fitted.namer), card, reference)
+        return write_finished(path, unpack(path))
+    weights = weighed(weights, codes, numbered(parts))
+    card["calibration"] = [1.0, 0.0]
+    judges = Judges(*fit_styles(features, codes, weights, varied, settings), stage.sieve)
     save_model(path, judges, card, reference)
-    (folder / f"{name}.json").write_text(json.dumps(card, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    return card
+    table = features, codes, weights, (sites, varied), reference
+    return finished(path, path, gathered.posts, list(_fit_apart(held_out, table, card, stage)))
+
+
+def finished(raw: Path, path: Path, posts: Posts | None, measured_on: Sequence[Shown] = ()) -> dict[str, Any]:
+    """Calibrate a model on drawn ground, give it its judge of posts, and write it; returns its card.
+
+    Parameters
+    ----------
+    raw : Path
+        Model whose calibration is the identity.
+    path : Path
+        Where the model goes; may be ``raw``.
+    posts : (MLPClassifier, mapping), optional
+        Judge of posts, and what the card says of it.
+    measured_on : sequence of Shown
+        Ground besides, shown by models that have not seen it.
+    """
+    model = load_file(raw)
+    # Fences have a curve of their own, so the judge of posts comes when this one is fitted.
+    parts = with_curve(raw, [survey_drawn(raw, model.roles), *measured_on])
+    return write_finished(path, parts if posts is None else with_posts(parts, *posts, model.version))
 
 
 def known_ground(gathered: Gathered, channels: int) -> dict[str, Any]:
@@ -244,32 +209,11 @@ def known_ground(gathered: Gathered, channels: int) -> dict[str, Any]:
     )
 
 
-def weighed(
-    weights: NDArray[np.float64], codes: NDArray[np.object_], objects: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Share the weight of each object out among its candidates.
-
-    Parameters
-    ----------
-    weights : float array, shape (n,)
-        How many candidates a row stands for.
-    codes : object array, shape (n,)
-    objects : int array, shape (n,)
-        Number of the object a row lies on, -1 for none.
-    """
-    on = objects >= 0
-    share = _AN_OBJECT / np.bincount(objects[on])[objects[on]]
-    share[np.isin(codes[on], _BY_CANDIDATE)] = 1.0
-    found = weights.copy()
-    found[on] *= share * pd.Series(codes[on]).map(CLASS_WEIGHTS).fillna(1.0).to_numpy(float)
-    return found
-
-
 def fit_styles(
     features: NDArray[np.float32],
     codes: NDArray[np.object_],
     weights: NDArray[np.float64],
-    varied: NDArray[np.bool_],
+    styles: NDArray[np.int64],
     settings: Training,
 ) -> tuple[VotingClassifier, HistGradientBoostingClassifier]:
     """Fit a committee in which each style of pictures has taught members of its own, and who names the classes.
@@ -280,18 +224,19 @@ def fit_styles(
     codes : object array, shape (n,)
     weights : float array, shape (n,)
         Of :func:`weighed`.
-    varied : bool array, shape (n,)
-        Whether a row is of a picture in which hazards lie in the open and in any paint.
+    styles : int array, shape (n,)
+        1 where a row is of a picture in which hazards lie in the open and in any paint, 0 where they lie as on a
+        field, -1 where it is left out: a copy of the others would not fit into memory beside them.
     settings : Training
         Of each style.
     """
-    styles = [rows for rows in (~varied, varied) if rows.any()]
+    taught = [rows for rows in (styles == 0, styles == 1) if rows.any()]
     judging: list[Any] = []
-    for seed, rows in enumerate(styles):
+    for seed, rows in enumerate(taught):
         own = settings.model_copy(update={"seed": settings.seed + seed})
         judging += hazard_fits(features[rows], codes[rows], weights[rows], own)
     # One style is enough to name the classes by.
-    naming = naming_fit(features[styles[-1]], codes[styles[-1]], settings)
+    naming = naming_fit(features[taught[-1]], codes[taught[-1]], settings)
     fitted: list[Any] = at_once([*judging, naming])
     return seated(fitted[:-1], settings.committee.trees_share), fitted[-1]
 
@@ -302,23 +247,20 @@ def _places(parts: Sequence[Examples]) -> Places:
     return Places(picture, x, y, diameter)
 
 
-def _fit_apart(
-    held_out: Mapping[str, Sequence[Path]], table: tuple[Any, ...], card: dict[str, Any], stage: FirstStage
-) -> Iterator[Shown]:
+def _fit_apart(held_out: HeldOut, table: tuple[Any, ...], card: dict[str, Any], stage: FirstStage) -> Iterator[Shown]:
     """Fit without each site in turn, and survey its photographs with that model."""
     features, codes, weights, (sites, varied), reference = table
-    for site, files in held_out.items():
-        others = sites != site
-        settings = Training.model_validate(card["settings"])
-        pair = fit_styles(features[others], codes[others], weights[others], varied[others], settings)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"without-{site}.survey-model"
+    settings = Training.model_validate(card["settings"])
+    for site, files in held_out.sites.items():
+        pair = fit_styles(features, codes, weights, np.where(sites == site, -1, varied), settings)
+        with tempfile.TemporaryDirectory() as place:
+            path = held_out_model(held_out.folder or Path(place), card["version"].split("-")[0], site)
             save_model(path, Judges(*pair, stage.sieve), card, reference)
             yield survey_photographs(path, tuple(card["roles"]), site, files)
 
 
 def make_model(
-    name: str, folder: Path, photos: Sequence[Path], pictures: tuple[int, int], keep: Path | None = None
+    name: str, folder: Path, photos: Sequence[Path], pictures: Pictures, keep: Path | None = None
 ) -> dict[str, Any]:
     """Gather the examples of a model, fit it and write it.
 
@@ -330,31 +272,30 @@ def make_model(
         Where the model goes.
     photos : sequence of Path
         Photographs to draw into; for ``thermal`` the folders of labelled frames.
-    pictures : (int, int)
-        Drawn scenes, and crops of photographs drawn into, of each style.
+    pictures : Pictures
     keep : Path, optional
-        File for the examples.
+        Folder for the examples (``NAME.npz``), and for models of which sites were held out.
     """
-    scenes, crops = pictures
     thermal = name == "thermal"
     if thermal:
         frames = [part for path in photos for part in thermal_examples(path)]
         gathered = Gathered(frames, FirstStage(LEAST_STRENGTH[name]))
     else:
-        gathered = drawn_examples(name, photos, scenes, crops)
+        gathered = drawn_examples(name, photos, pictures)
     credited = {CREDITS.get(path.name, CREDITS.get(path.parent.name, path.name)) for path in photos}
     data = {
-        "drawn_scenes": 0 if thermal else 2 * scenes,
-        "photo_crops_with_drawn_objects": 0 if thermal or not photos else 2 * crops,
+        "drawn_scenes": 0 if thermal else 2 * pictures.scenes,
+        "photo_crops_with_drawn_objects": 0 if thermal or not photos else 2 * pictures.crops,
         "photographs": sorted(credited),
         "images": sorted(file_identity(image)["sha256"] for path in photos for image in _images_of(path)),
     }
     if thermal:
         data |= labelled_ground(photos)
     if keep is not None:
-        keep_examples(keep, gathered.parts)
+        keep.mkdir(parents=True, exist_ok=True)
+        keep_examples(keep / f"{name}.npz", gathered.parts)
     own = sorted({path.parent.name for path in photos if OWN_BANDS.get(path.parent.name) == name})
-    held_out = {site: [path for path in photos if path.parent.name == site] for site in own}
+    held_out = HeldOut({site: [path for path in photos if path.parent.name == site] for site in own}, keep)
     return fit_model(name, folder, gathered, data, held_out)
 
 
@@ -389,14 +330,17 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, nargs="*", default=[], help="folders of real photographs of the bands")
     parser.add_argument("--scenes", type=int, default=1200)
     parser.add_argument("--crops", type=int, default=300)
-    parser.add_argument("--keep", type=Path, help="file (.npz) for the examples, to fit again without drawing")
+    parser.add_argument("--elder", type=Path, help="model whose sieve and judge of posts are taken over")
+    parser.add_argument("--keep", type=Path, help="folder for the examples, and for models without each site")
     options = parser.parse_args()
     photos = (
         options.photos
         if options.name == "thermal"
         else sorted(path for folder in options.photos for path in folder.glob("*.tif"))
     )
-    card = make_model(options.name, options.folder, photos, (options.scenes, options.crops), options.keep)
+    elder = None if options.elder is None else load_file(options.elder)
+    pictures = Pictures(options.scenes, options.crops, elder)
+    card = make_model(options.name, options.folder, photos, pictures, options.keep)
     print(json.dumps({key: card[key] for key in ("version", "data", "metrics")}, indent=1))
 
 

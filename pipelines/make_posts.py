@@ -20,8 +20,10 @@ import numpy as np
 from sklearn.neural_network import MLPClassifier
 
 from pipelines.calibrating import Shown, survey_scenes
+from pipelines.finishing import with_posts, write_finished
+from pipelines.gathering import BAND_SETS
 from pipelines.grounds import one_thread_each
-from pipelines.make_models import BAND_SETS, NUMBER
+from pipelines.make_models import NUMBER
 from pipelines.post_examples import (
     FIRST_UNSEEN,
     PostExamples,
@@ -31,15 +33,13 @@ from pipelines.post_examples import (
     scene_with_fences,
 )
 from survey.api import first_stage
-from survey.detection.lines import FENCE, POST_SIZES_M
+from survey.detection.lines import FENCE
 from survey.detection.networks import network_answers
-from survey.detection.scales import nearest_scale
 from survey.detection.search import FirstStage
 from survey.memory.calibration import Places, after, best_of_places, platt
 from survey.memory.committee import Committee, fit_network
-from survey.memory.estimators import stored
 from survey.memory.judges import load_file
-from survey.memory.modelfile import POSTS, parse, unpack, write_parts
+from survey.memory.modelfile import unpack, write_parts
 from survey.synthetic.scene import DrawnScene
 
 SETTINGS = Committee(hidden=(64, 32), epochs=10, penalty=0.1, batch=512)
@@ -103,15 +103,6 @@ def fit_posts(examples: PostExamples) -> tuple[MLPClassifier, tuple[float, float
     return fit_network(features, on, weights, SETTINGS, seed=0), curve
 
 
-def with_posts(path: Path, posts: MLPClassifier, card: Mapping[str, Any]) -> dict[str, bytes]:
-    """Parts of a model's file with a judge of posts; its other judges stay as they are."""
-    parts = unpack(path)
-    whole = parse(path, "card.json", parts["card.json"])
-    whole["scales_by_class"][FENCE] = [nearest_scale(size) for size in POST_SIZES_M]
-    whole["posts"], whole["version"] = dict(card), f"{path.stem}-{NUMBER[path.stem]}"
-    return parts | {POSTS: stored(posts), "card.json": json.dumps(whole, indent=1, sort_keys=True).encode()}
-
-
 def survey_fences(model: Path | None, name: str, scenes: Sequence[DrawnScene], bands: tuple[str, ...]) -> Shown:
     """Survey pictures with fences, and keep the fences alone of what is found and what is there."""
     shown = survey_scenes(name, model, bands, scenes)
@@ -141,7 +132,7 @@ def make_posts(
     Parameters
     ----------
     path : Path
-        Model file, named as one of :data:`pipelines.make_models.BAND_SETS`.
+        Model file, named as one of :data:`pipelines.gathering.BAND_SETS`.
     grounds : sequence of Path
         Grounds of textures.
     photos : mapping of site to photographs
@@ -154,7 +145,7 @@ def make_posts(
     dict
         What the card says of posts.
     """
-    bands = BAND_SETS[path.stem]
+    bands, version = BAND_SETS[path.stem], f"{path.stem}-{NUMBER[path.stem]}"
     examples = gather(path, grounds) if kept is None or not kept.exists() else _read(kept)
     if kept is not None and not kept.exists():
         np.savez(kept, **vars(examples))
@@ -166,17 +157,14 @@ def make_posts(
     }
     with tempfile.TemporaryDirectory() as place:
         raw = Path(place) / path.name
-        write_parts(raw, with_posts(path, posts, card))
+        write_parts(raw, with_posts(unpack(path), posts, card, version))
         shown = [survey_fences(raw, "drawn", unseen_scenes(bands), bands)]
         for site, files in photos.items():
             shown.append(survey_fences(raw, site, fenced_photographs(files, bands), bands))
     score, right, _ = shown[0].scores()
     curve = platt(score, right, np.ones(len(score)))
     card |= {"line": list(after(_FLAT, curve)), "metrics": {ground.name: ground.figures(curve) for ground in shown}}
-    parts = with_posts(path, posts, card)
-    write_parts(path, parts)
-    whole = {key: value for key, value in parse(path, "card.json", parts["card.json"]).items() if key != "protocol"}
-    path.with_suffix(".json").write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    write_finished(path, with_posts(unpack(path), posts, card, version))
     return card
 
 

@@ -26,22 +26,23 @@ def list_versions(models: Models) -> None:
     champion = register.champion()
     for version in register.versions():
         card = register.card(version)
-        ap = _held_out_ap(card)
         mark = "*" if version == champion else " "
         known = ", ".join(card["scales_by_class"])
         elder = card.get("elder", {}).get("version")
         more = f"; others from {elder}" if elder else ""
-        figure = "" if ap is None else f"  held-out AP {ap:.3f}"
-        typer.echo(f"{mark} {version}  {'-'.join(card['roles'])}  {known}{more}{figure}")
+        typer.echo(f"{mark} {version}  {'-'.join(card['roles'])}  {known}{more}{_held_out(card)}")
     if champion is None:
         typer.echo("No champion yet.")
 
 
-def _held_out_ap(card: Mapping[str, Any]) -> float | None:
-    found: Any = card
-    for key in ("metrics", "overall", "challenger", "ap"):
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found if isinstance(found, int | float) else None
+def _held_out(card: Mapping[str, Any]) -> str:
+    """Average precision on held-out objects; the champion's there beside it, for versions are asked about others."""
+    metrics = card.get("metrics")
+    overall = metrics.get("overall") if isinstance(metrics, Mapping) else None
+    if not isinstance(overall, Mapping) or "challenger" not in overall:
+        return ""
+    said = f"  AP {overall['challenger']['ap']:.3f} of {overall['n_objects']} held-out objects"
+    return said + (f" (champion then: {overall['champion']['ap']:.3f})" if "champion" in overall else "")
 
 
 def show_version(version: Version, models: Models) -> None:

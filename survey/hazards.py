@@ -34,6 +34,11 @@ MINE_FAMILIES = ("AP_blast", "AP_frag", "AP_directional", "AT", "mine_unspecifie
 """Families that are mines, for the rules that tell mines from other explosive remnants."""
 
 
+# Imagery of a nominal GSD is a hair coarser on the ground where the scale of its projection is under 1: UTM has 0.9996
+# at its central meridian.
+_SAME_GSD = 1.005
+
+
 @dataclass(frozen=True)
 class HazardClass:
     """One class of object as a nadir camera sees it.
@@ -45,7 +50,7 @@ class HazardClass:
     length_m, width_m : float
         Typical plan size, longer and shorter side, metres.
     max_gsd_cm : float
-        Coarsest ground sampling distance at which it is looked for, centimetres per pixel.
+        Coarsest nominal ground sampling distance at which it is looked for, centimetres per pixel.
     """
 
     code: str
@@ -62,7 +67,12 @@ class HazardClass:
 
     def resolved_at(self, gsd_cm: float) -> bool:
         """Whether imagery of this ground sampling distance (cm) can show the class."""
-        return gsd_cm <= self.max_gsd_cm
+        return gsd_cm <= self.coarsest_cm
+
+    @property
+    def coarsest_cm(self) -> float:
+        """Ground sampling distance (cm), measured on the ground, up to which it is looked for."""
+        return self.max_gsd_cm * _SAME_GSD
 
 
 @cache

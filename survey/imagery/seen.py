@@ -147,7 +147,7 @@ def judge(kinds: Ints, cells: Ints, where: tuple[Scene, Grid], sought: Sought) -
             view = 1.0 - blind - covered * (1.0 - through) - dark * (1.0 - settings.seen_in_shadow)
             view = np.clip(view, 0.0, 1.0) / len(members)
             if_sharp[i] += view
-            by_family[i] += np.where(sharp_cm <= one.max_gsd_cm, view, 0.0)
+            by_family[i] += np.where(sharp_cm <= one.coarsest_cm, view, 0.0)
     least = max(settings.least_detectability, 1e-9)
     shown = by_family >= least
     any_item = shown[item].any(axis=0)

@@ -7,6 +7,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
+from survey.hazards import classes
 from survey.imagery.grid import Grid
 
 GEOD = pyproj.Geod(ellps="WGS84")
@@ -43,6 +44,15 @@ def test_the_stretch_of_the_projection_is_taken_out():
     # Mercator stretches by about 1 / cos(latitude); at 66 degrees north it more than doubles.
     assert grid_at("EPSG:3857", 0.05, (30.0, 66.0)).gsd_m == pytest.approx(0.05 * np.cos(np.radians(66)), rel=0.01)
     assert grid_at("EPSG:2227", 1.0, (-122.3, 37.8)).gsd_m == pytest.approx(0.3048, rel=1e-3)
+
+
+@pytest.mark.parametrize("longitude", [39.0, 42.0, 45.0, 48.0])
+@pytest.mark.parametrize("item", classes().values(), ids=classes())
+def test_imagery_of_the_coarsest_nominal_gsd_is_fine_enough_wherever_in_a_zone(item, longitude):
+    # UTM makes it up to 0.04 % coarser on the ground.
+    for size, fine in ((item.max_gsd_cm, True), (1.02 * item.max_gsd_cm, False)):
+        gsd_cm = grid_at("EPSG:32637" if longitude < 42 else "EPSG:32638", size / 100, (longitude, 39.4)).gsd_cm
+        assert item.resolved_at(gsd_cm) == fine
 
 
 @given(st.tuples(*[st.floats(0.01, 5)] * 2), st.floats(-1.5, 1.5), st.floats(-1e4, 1e4), st.floats(-1e4, 1e4))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import signal
 import subprocess
@@ -429,6 +430,10 @@ def test_models_are_listed_shown_promoted_and_rolled_back(own, ground, survey):
     code, out, _ = survey("models", "list", *models)
     assert code == 0
     assert "* rgb-2" in out
+    card = json.loads(survey("models", "show", "rgb-2", *models)[1])
+    scored = card["metrics"]["overall"]
+    assert f"AP {scored['challenger']['ap']:.3f} of {scored['n_objects']} held-out objects" in out
+    assert ("champion then" in out) == ("champion" in scored)
     code, out, _ = survey("models", "show", "rgb-1", *models)
     assert f'"mine_at": {count(ground[:3])}' in out
     assert survey("models", "promote", "rgb-1", *models, "--why", "steadier")[0] == 0

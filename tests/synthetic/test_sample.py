@@ -106,11 +106,15 @@ def test_the_terrain_covers_the_imagery_and_has_a_steep_bank():
         assert box.bottom < y0 < y1 < box.top
 
 
-def test_the_script_makes_the_close_up_again_pixel_for_pixel(script, tmp_path):
+def test_the_script_makes_the_close_up_again(script, tmp_path):
     again = script["photograph"](script["_close_up"](), script["_view_c"]())
     script["_write_cog"](tmp_path / "again.tif", again, "2026:04:02 11:05:00")
     with rasterio.open(tmp_path / "again.tif") as new, rasterio.open(SAMPLE / "imagery" / "close_c.tif") as kept:
-        assert np.array_equal(new.read(), kept.read())
+        apart = np.abs(new.read().astype(int) - kept.read())
+    # Processors (with AVX-512 or without) round exponentials differently in the last bit, which turns over a level of a
+    # few pixels, and by JPEG a step of quantisation in the block around; an object in another place turns over dozens.
+    assert apart.max() <= 8
+    assert np.count_nonzero(apart) < apart.size / 1000
 
 
 def test_the_script_makes_the_truth_of_the_close_up_again(script):
