@@ -6,8 +6,8 @@ Every model is fitted without the group it is asked about: thermal frames by ses
 by site, once as they are (no hazard object: everything emitted is a false alarm), once with anti-tank mines drawn
 into them, and natural colour ones with plain discs of another drawing (``plain.py``). Drawn sites are those kept for
 tests; the shipped model is asked about them. ``--data`` holds ``thermal``, ``brighton`` and ``seneca``; ``--examples``
-the files that ``python -m pipelines.make_models NAME --keep`` wrote (so that a site can be left out without drawing
-everything again).
+is the folder that ``python -m pipelines.make_models NAME --keep`` filled: models without a site, or examples to fit one
+on, so that nothing is drawn again.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ BAND_SETS = {"rgb": ("red", "green", "blue"), "cir": ("nir", "green", "blue"), "
 
 OWN_BANDS = {"brighton": "rgb", "seneca": "cir"}
 """Sites whose photographs have the very bands of a model: it is measured on them, held out."""
+
 # What an object weighs by its class, where not 1: of small mines and craters few are drawn. Every object weighs the
 # same however many candidates it offers (a rocket fifteen, an anti-tank mine two), or what is long and thin decides
 # what is found; a trench is looked for piece by piece, and weighs by the candidate (docs/detection.md).
@@ -34,7 +35,7 @@ CLASS_WEIGHTS = {"mine_ap": 2.0, "mine_ap_fragmentation": 2.0, "mine_scatterable
 _BY_CANDIDATE = ("trench",)
 # Candidates that an anti-tank mine offers: so many negatives an object stands against.
 _AN_OBJECT = 2.3
-# The share of the pictures that is searched in full, to fit the pilot that thins out the others.
+# One of so many pictures is kept in full, to fit the sieve and the pilot that thins out the others.
 _PILOT_SHARE = 10
 
 
@@ -68,7 +69,8 @@ class Pictures:
 def drawn_examples(name: str, photos: Sequence[Path], pictures: Pictures) -> Gathered:
     """Draw and search all pictures: the first in full, to fit the sieve, the others through it.
 
-    Of what passes easy negatives are thinned out.
+    With an elder all are searched through its sieve. Of what passes easy negatives are thinned out, by a pilot that is
+    fitted on the first.
     """
     into = {path: _drawn_in(name, path.parent.name) for path in photos}
     todo, elder = tasks(BAND_SETS[name], pictures.scenes, into, pictures.crops), pictures.elder
