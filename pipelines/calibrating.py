@@ -157,9 +157,9 @@ def evaluation_of(
 def said_of(metrics: Mapping[str, Mapping[str, Any]]) -> str:
     """What the figures on photographs mean for who uses the model, in a sentence each."""
     return "".join(
-        f" On photographs of {site}, from which the measured twin of this model had not learned, "
-        f"{figures['false_alarms_per_ha']:.1f} items a hectare were flagged where none was (false craters and trenches "
-        f"come on top), and {figures['recall']:.0%} of the items drawn into them were."
+        f" On photographs of {site}, from which the measured twin of this model had not learned, with objects drawn "
+        f"into them, {figures['false_alarms_per_ha']:.1f} items a hectare were flagged where none had been drawn (and "
+        f"false craters and trenches besides), and {figures['recall']:.0%} of those drawn."
         for site, figures in metrics.items()
         if site != DRAWN
     )

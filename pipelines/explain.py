@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    import geopandas as gpd
     import pandas as pd
+    import shapely
 
 _LISTED = 10
 """Areas named where the one asked for is not there."""
@@ -50,19 +52,27 @@ def explanation(output: Path, area_id: str) -> dict[str, Any]:
     from survey.contamination.methodology import explain
     from survey.errors import OutputError
     from survey.exports import geopackage
-    from survey.layers import AREA_EVIDENCE, HAZARD_AREAS
+    from survey.layers import AREA_DISTRICTS, AREA_EVIDENCE, COVERAGE, DISTRICTS, HAZARD_AREAS
 
     source = output / "survey.gpkg"
     if not source.exists():
         raise OutputError(f"{output} holds no survey.gpkg: it is no output folder of a run. `survey run` makes one.")
     areas = geopackage.read(source, HAZARD_AREAS)
-    area = areas[areas["area_id"] == _found(area_id, areas, output)].drop(columns="geometry")
+    area = areas[areas["area_id"] == _found(area_id, areas, output)]
+    outline, area = area.geometry.iloc[0], area.drop(columns="geometry")
     row = area.iloc[0]
+    shares = geopackage.read(source, AREA_DISTRICTS)
+    shares = shares[shares["area_id"] == row["area_id"]].sort_values("area_m2", ascending=False)
+    names = geopackage.read(source, DISTRICTS).set_index("district_code")["district_name"]
     evidence = geopackage.read(source, AREA_EVIDENCE)
     evidence = evidence[evidence["area_id"] == row["area_id"]]
     methodology, rules = _rules_of(output)
     told: dict[str, Any] = {
         "area": {name: _plain(row[name]) for name in area.columns},
+        "districts": {
+            str(names[code]): m2 / 1e4 for code, m2 in zip(shares["district_code"], shares["area_m2"], strict=True)
+        },
+        "not_seen": _not_seen(geopackage.read(source, COVERAGE), outline),
         "evidence": [{name: _plain(value) for name, value in one.items()} for one in evidence.to_dict("records")],
         "rules_changed": rules.version != row["rules_version"],
         "rules": [],
@@ -92,6 +102,27 @@ def _found(area_id: str, areas: pd.DataFrame, output: Path) -> str:
         f"{output} holds no hazard area {area_id!r}; the nearest id is {nearest(area_id, known)!r}. "
         f"It holds {len(known)}, the largest first: {_listed(largest)}. Column area_id of hazard_areas names them all."
     )
+
+
+def _not_seen(coverage: gpd.GeoDataFrame, outline: shapely.Geometry) -> dict[str, float]:
+    """Share of the analysed ground inside an outline, by family of items, on which the family could not be seen.
+
+    Families that could be seen on all of it are left out.
+    """
+    import numpy as np
+    import shapely
+
+    from survey.hazards import ITEM_FAMILIES, classes
+
+    analysed = coverage[coverage["status"] == "analysed"]
+    # Shares need no projection: the ground is small.
+    ground = shapely.area(shapely.intersection(analysed.geometry.to_numpy(), outline))
+    known = {one.family for one in classes().values()} - {"mine_unspecified"}
+    hidden = {}
+    for family in (one for one in ITEM_FAMILIES if one in known):
+        unseen = np.array([family not in families.split(";") for families in analysed["families"]], bool)
+        hidden[family] = float(ground[unseen].sum())
+    return {family: area / float(ground.sum()) for family, area in hidden.items() if area > 0.005 * ground.sum()}
 
 
 def _listed(names: list[str]) -> str:
@@ -124,8 +155,7 @@ def sentences(told: dict[str, Any]) -> str:
     """Return an explanation as text."""
     area = told["area"]
     lines = [
-        f"Hazard area {area['area_id']}, {area['area_ha']:,.2f} ha, "
-        f"{area['district_name'] or 'outside every district'}",
+        f"Hazard area {area['area_id']}, {area['area_ha']:,.2f} ha, {_where(told)}",
         "",
         f"Suggested method{', provisional' if area['provisional'] else ''}: {area['method_primary']}.",
         f"In this order: {area['method_sequence']}.",
@@ -137,7 +167,7 @@ def sentences(told: dict[str, Any]) -> str:
         f"  Land class {area['land_class']}: {area['land_class_reason']}",
         f"  Density {area['density_per_ha']:.2f} items per hectare ({area['density_low']:.2f} to "
         f"{area['density_high']:.2f}), class {area['density_class']}; the interval {_touched(area)}.",
-        f"  {_seen(area)}",
+        f"  {_seen(told)}",
         f"  Outline: {area['delineation']}, fade-out {area['fadeout_m']:g} m ({area['fadeout_rule']}).",
         "",
     ]
@@ -164,6 +194,13 @@ def sentences(told: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _where(told: dict[str, Any]) -> str:
+    parts = told["districts"]
+    if len(parts) < 2:
+        return told["area"]["district_name"] or "outside every district"
+    return ", ".join(f"{name} {hectares:,.2f} ha" for name, hectares in parts.items())
+
+
 def _touched(area: dict[str, Any]) -> str:
     same = area["class_range"] == area["density_class"]
     return "stays in it" if same else f"touches {area['class_range']}"
@@ -182,10 +219,15 @@ def _evidence(one: dict[str, Any]) -> str:
     )
 
 
-def _seen(area: dict[str, Any]) -> str:
+def _seen(told: dict[str, Any]) -> str:
+    from survey.exports.styles import FAMILY_LABELS
+
+    area = told["area"]
     if not area["observed_fraction"]:
         return "None of the area was analysed."
-    return (
-        f"{area['observed_fraction']:.0%} of the area was analysed; there {area['detectability']:.0%} of the items "
-        "could have been seen."
+    seen = (
+        f"{area['observed_fraction']:.0%} of the area was analysed; of the items that its imagery can show, "
+        f"{area['detectability']:.0%} could have been seen there."
     )
+    hidden = [f"{FAMILY_LABELS[family].lower()} ({share:.0%})" for family, share in told["not_seen"].items()]
+    return seen + (f" Not to be seen, on so much of what was analysed: {'; '.join(hidden)}." if hidden else "")

@@ -38,7 +38,7 @@ FIELDS: dict[str, str] = {
     "n_rows": "mine rows recognised",
     "density_per_ha": "expected items over max(area, 1 ha)",
     "observed_fraction": "share of the area that was analysed",
-    "detectability": "share of items that could have been seen",
+    "detectability": "share of items, of families that the imagery can show, that could have been seen",
     "nearest_item_m": "distance to the nearest item of another area, m",
     "slope_p90_deg": "90th percentile of the slope, degrees",
     "vegetation_p90": "90th percentile of the vegetation cover",

@@ -95,8 +95,7 @@ def render(
         families=_families(tables["hazard_objects"]),
         disclaimer=DISCLAIMER,
         record=facts,
-        # Curves are drawn above it, and nobody reads hundreds of digests.
-        card={key: said for key, said in (facts.get("model") or {}).items() if key not in ("evaluation", "images")},
+        card=_card(facts.get("model") or {}),
         totals=_totals(tables),
         districts=_districts(tables["districts"]),
         classes_of_density=[(name, _CLASS_WORDS[name]) for name in DISTRICT_CLASSES],
@@ -151,6 +150,13 @@ def _totals(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
         "n_areas": len(areas),
         "areas_ha": float(areas["area_ha"].sum()),
     }
+
+
+def _card(model: Mapping[str, Any]) -> dict[str, Any]:
+    """What the report shows of a model's card, its limits first."""
+    # Curves are drawn above it; nobody reads hundreds of digests, nor the measures of the ground it learned from.
+    shown = {key: said for key, said in model.items() if key not in ("evaluation", "images", "background")}
+    return {key: shown.pop(key) for key in ("version", "limits") if key in shown} | shown
 
 
 def _families(objects: pd.DataFrame) -> list[tuple[str, str, str]]:

@@ -65,7 +65,12 @@ HAZARD_AREAS = Layer(
         maybe("row_confidence", "float", "1 minus the number of such rows expected by chance", "0-1"),
         maybe("perimeter_m", "float", "length of the outline", "m"),
         maybe("observed_fraction", "float", "share of the area that was analysed", "0-1"),
-        maybe("detectability", "float", "share of items that could have been seen in the analysed part", "0-1"),
+        maybe(
+            "detectability",
+            "float",
+            "of families the imagery can show, share that could be seen where analysed",
+            "0-1",
+        ),
         maybe("nearest_item_m", "float", "distance to the nearest item of another area", "m"),
         maybe("slope_p50_deg", "float", "median slope; null where no elevation is known", "deg"),
         maybe("slope_p90_deg", "float", "90th percentile of the slope", "deg"),

@@ -81,7 +81,7 @@ DISTRICTS = Layer(
         number("hazard_area_ha", "hazard areas inside the district", "ha"),
         count("n_objects", "objects in the district"),
         count("n_areas", "hazard areas that touch the district"),
-        number("density_per_ha", "expected items over analysed ground", "1/ha", nullable=True),
+        number("density_per_ha", "expected items over analysed ground, 1 ha at least", "1/ha", nullable=True),
         text(
             "contamination_class",
             "highest class that holds at least 1 % of the analysed ground; null where none was analysed",

@@ -10,7 +10,7 @@ from pipelines.explain import explanation, sentences
 from pipelines.run import How, survey_job
 from survey.errors import JobError, OutputError
 from survey.exports.geopackage import read
-from survey.layers import HAZARD_AREAS
+from survey.layers import COVERAGE, HAZARD_AREAS
 from survey.settings import read_job
 
 
@@ -34,6 +34,15 @@ def test_an_area_is_explained_by_the_rules_that_fired(output, cli):
         assert f"  {rule['rule']} ({rule['part']}): {rule['reason']}" in text
         assert f"source: {rule['source']}" in text
     assert "whether it rests on unverified objects: True" in text
+    # What the imagery cannot show is said beside what could have been seen of the rest.
+    coverage = read(output / "survey.gpkg", COVERAGE)
+    shown = set(";".join(coverage.loc[coverage["status"] == "analysed", "families"]).split(";"))
+    assert "AT" in shown
+    assert "AP_frag" not in shown
+    assert told["not_seen"]["AP_frag"] == pytest.approx(1)
+    assert "AT" not in told["not_seen"]
+    assert "anti-personnel mine, fragmentation (100%)" in text
+    assert sum(told["districts"].values()) == pytest.approx(area["area_ha"], abs=1e-4)
     assert "$" not in text
     assert "nan" not in text.lower().replace("ordnance", "")
 
