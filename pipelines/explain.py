@@ -63,15 +63,14 @@ def explanation(output: Path, area_id: str) -> dict[str, Any]:
     row = area.iloc[0]
     shares = geopackage.read(source, AREA_DISTRICTS)
     shares = shares[shares["area_id"] == row["area_id"]].sort_values("area_m2", ascending=False)
-    names = geopackage.read(source, DISTRICTS).set_index("district_code")["district_name"]
+    names = geopackage.read(source, DISTRICTS)[["district_code", "district_name"]]
+    shares = shares.merge(names, how="left", on="district_code")
     evidence = geopackage.read(source, AREA_EVIDENCE)
     evidence = evidence[evidence["area_id"] == row["area_id"]]
     methodology, rules = _rules_of(output)
     told: dict[str, Any] = {
         "area": {name: _plain(row[name]) for name in area.columns},
-        "districts": {
-            str(names[code]): m2 / 1e4 for code, m2 in zip(shares["district_code"], shares["area_m2"], strict=True)
-        },
+        "districts": [{name: _plain(value) for name, value in one.items()} for one in shares.to_dict("records")],
         "not_seen": _not_seen(geopackage.read(source, COVERAGE), outline),
         "evidence": [{name: _plain(value) for name, value in one.items()} for one in evidence.to_dict("records")],
         "rules_changed": rules.version != row["rules_version"],
@@ -195,10 +194,11 @@ def sentences(told: dict[str, Any]) -> str:
 
 
 def _where(told: dict[str, Any]) -> str:
-    parts = told["districts"]
-    if len(parts) < 2:
+    if len(told["districts"]) < 2:
         return told["area"]["district_name"] or "outside every district"
-    return ", ".join(f"{name} {hectares:,.2f} ha" for name, hectares in parts.items())
+    return ", ".join(
+        f"{one['district_name'] or one['district_code']} {one['area_m2'] / 1e4:,.2f} ha" for one in told["districts"]
+    )
 
 
 def _touched(area: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from pipelines.calibrating import Shown, calibrate, said_of
 from survey.detection.lines import FENCE, POST_SIZES_M
 from survey.detection.scales import nearest_scale
 from survey.memory.estimators import stored
-from survey.memory.modelfile import POSTS, parse, unpack, write_parts
+from survey.memory.modelfile import POSTS, unpack, write_parts
 
 Parts = Mapping[str, bytes]
 
@@ -30,7 +30,7 @@ def with_curve(path: Path, grounds: Sequence[Shown]) -> dict[str, bytes]:
     """
     parts = unpack(path)
     curve, said = calibrate(grounds)
-    card = parse(path, "card.json", parts["card.json"]) | said | {"calibration": list(curve)}
+    card = json.loads(parts["card.json"]) | said | {"calibration": list(curve)}
     card["limits"] += said_of(card["metrics"])
     return parts | {"card.json": _packed(card)}
 

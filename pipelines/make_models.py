@@ -226,7 +226,7 @@ def fit_styles(
         Of :func:`weighed`.
     styles : int array, shape (n,)
         1 where a row is of a picture in which hazards lie in the open and in any paint, 0 where they lie as on a
-        field, -1 where it is left out: a copy of the others would not fit into memory beside them.
+        field, -1 where it is left out: a copy of the others would take as much memory again.
     settings : Training
         Of each style.
     """

@@ -42,7 +42,7 @@ def test_an_area_is_explained_by_the_rules_that_fired(output, cli):
     assert told["not_seen"]["AP_frag"] == pytest.approx(1)
     assert "AT" not in told["not_seen"]
     assert "anti-personnel mine, fragmentation (100%)" in text
-    assert sum(told["districts"].values()) == pytest.approx(area["area_ha"], abs=1e-4)
+    assert sum(one["area_m2"] for one in told["districts"]) / 1e4 == pytest.approx(area["area_ha"], abs=1e-4)
     assert "$" not in text
     assert "nan" not in text.lower().replace("ordnance", "")
 
